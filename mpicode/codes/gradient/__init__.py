@@ -1,0 +1,1 @@
+"""Codes over the gradients: one file per scheme."""

@@ -1,0 +1,25 @@
+"""The yardstick: no redundancy, every worker is waited for."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..base import GradientCode
+from ..checks import blocks_per_part, check_stragglers
+
+
+class Uncoded(GradientCode):
+    """Every worker holds its own share of the blocks and all must answer."""
+
+    name = "uncoded"
+
+    def __init__(self, *, n_workers: int, n_blocks: int | None = None) -> None:
+        check_stragglers(n_workers, 0)
+        share = blocks_per_part(n_blocks, n_workers, "workers")
+        super().__init__(
+            np.kron(np.eye(n_workers), np.ones((1, share))),
+            np.arange(n_workers),
+            n_workers=n_workers,
+            n_blocks=n_workers * share,
+            max_stragglers=0,
+        )
