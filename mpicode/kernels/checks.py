@@ -1,0 +1,202 @@
+"""The one place that says what is wrong with a kernel's arguments.
+
+The plain kernels call these checks always; the compiled ones test the same conditions in C and call
+them only when something failed, for the sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+_FLOATS = ("float32", "float64")
+_INTEGERS = ("int32", "int64")
+
+
+def array(name: str, value: object, dtypes: Sequence[str], ndims: Sequence[int] = (1,)) -> Array:
+    """Return ``value`` if it is a plain C-contiguous array of one of these dtypes."""
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{name}: wants a numpy array, got {type(value).__name__}")
+    if not any(value.dtype == np.dtype(d) for d in dtypes):
+        raise TypeError(f"{name}: wants {' or '.join(dtypes)}, got {value.dtype.str}")
+    if value.ndim not in ndims:
+        wanted = " or ".join(map(str, ndims))
+        raise ValueError(f"{name}: wants {wanted} dimension(s), got shape {value.shape}")
+    if not value.flags.c_contiguous:
+        raise ValueError(
+            f"{name}: must be C-contiguous, got shape {value.shape} with strides {value.strides}"
+        )
+    if not value.flags.aligned:
+        raise ValueError(f"{name}: its elements are not aligned in memory")
+    return value
+
+
+def output(name: str, value: object, dtypes: Sequence[str], ndims: Sequence[int] = (1,)) -> Array:
+    """`array`, and it may be written."""
+    checked = array(name, value, dtypes, ndims)
+    if not checked.flags.writeable:
+        raise ValueError(f"{name}: is read-only")
+    return checked
+
+
+def apart(name: str, value: Array, out: Array) -> None:
+    """Raise where an input shares memory with the output."""
+    # Contiguous arrays overlap exactly if their bounds do, which is what this looks at.
+    if np.may_share_memory(value, out):
+        raise ValueError(f"{name}: overlaps out in memory")
+
+
+def same_shape(name: str, value: Array, shape: tuple[int, ...], of: str) -> None:
+    """Raise unless ``value`` has the shape that ``of`` asks for."""
+    if value.shape != shape:
+        raise ValueError(f"{name}: has shape {value.shape}, but {of} wants {shape}")
+
+
+def factor(name: str, value: object, dtype: np.dtype[Any]) -> complex:
+    """Return one coefficient as a number that ``dtype`` can hold."""
+    wanted = (int, float, np.number, complex) if dtype.kind == "c" else (int, float, np.number)
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    if not isinstance(value, wanted) or (dtype.kind != "c" and np.iscomplexobj(value)):
+        kind = "a number" if dtype.kind == "c" else "a real number"
+        raise TypeError(f"{name}: wants {kind} for {dtype} out, got {value!r}")
+    return complex(value)
+
+
+def coefficients(values: object, is_complex: bool) -> Array:
+    """Return the coefficients as contiguous float64, or complex128 for complex vectors."""
+    given = np.asarray(values)
+    if given.ndim != 1:
+        raise ValueError(f"coefficients: wants 1 dimension, got shape {given.shape}")
+    if given.size and given.dtype.kind not in ("iufc" if is_complex else "iuf"):
+        kind = "numbers" if is_complex else "real numbers"
+        raise TypeError(f"coefficients: wants {kind} for this out, got {given.dtype}")
+    return np.ascontiguousarray(given, dtype=np.complex128 if is_complex else np.float64)
+
+
+def source_dtypes(out: Array) -> tuple[str, ...]:
+    """Return the dtypes a vector may have when it is added to ``out``."""
+    return _FLOATS if out.dtype == np.float64 else (out.dtype.name,)
+
+
+def combine(values: object, vectors: Sequence[object], out: object, threads: object) -> Array:
+    """Check the arguments of `combine`; return the coefficients as an array."""
+    target = output("out", out, (*_FLOATS, "complex128"))
+    checked = coefficients(values, target.dtype.kind == "c")
+    if len(vectors) != checked.size:
+        raise ValueError(f"coefficients: {checked.size} of them for {len(vectors)} vectors")
+    dtypes = source_dtypes(target)
+    first: int | None = None
+    for i, vector in enumerate(vectors):
+        # What has coefficient 0 never arrived: it may be None or full of NaN.
+        if checked[i] == 0:
+            continue
+        name = f"vectors[{i}]"
+        given = array(name, vector, dtypes)
+        same_shape(name, given, target.shape, "out")
+        apart(name, given, target)
+        if first is None:
+            first, dtypes = i, (given.dtype.name,)
+    if isinstance(threads, bool) or not isinstance(threads, (int, np.integer)) or threads < 1:
+        raise ValueError(f"threads: wants an integer of at least 1, got {threads!r}")
+    return checked
+
+
+def accumulate(coefficient: object, vector: object, out: object) -> complex:
+    """Check the arguments of `accumulate`; return the coefficient."""
+    target = output("out", out, (*_FLOATS, "complex128"))
+    number = factor("coefficient", coefficient, target.dtype)
+    if number != 0:
+        given = array("vector", vector, source_dtypes(target))
+        same_shape("vector", given, target.shape, "out")
+        apart("vector", given, target)
+    return number
+
+
+def _csr(data: object, indices: object, indptr: object) -> Array:
+    values = array("data", data, _FLOATS)
+    columns = array("indices", indices, _INTEGERS)
+    pointers = array("indptr", indptr, _INTEGERS)
+    same_shape("indices", columns, values.shape, "data")
+    if pointers.size == 0:
+        raise ValueError("indptr: is empty, wants n_rows + 1 numbers")
+    return values
+
+
+def _by_rows(name: str, value: Array, n_rows: int, like: Array, of: str) -> None:
+    same_shape(name, value, (n_rows, *like.shape[1:]), of)
+
+
+def csr_dot(data: object, indices: object, indptr: Array, x: object, out: object) -> None:
+    """Check the arguments of `csr_dot`, save the numbers inside indices and indptr."""
+    values = _csr(data, indices, indptr)
+    given = array("x", x, (values.dtype.name,), (1, 2))
+    target = output("out", out, (values.dtype.name,), (1, 2))
+    _by_rows("out", target, indptr.size - 1, given, "indptr and x")
+    for name, other in (("data", data), ("indices", indices), ("indptr", indptr), ("x", x)):
+        assert isinstance(other, np.ndarray)
+        apart(name, other, target)
+
+
+def csr_transpose_accumulate(
+    data: object, indices: object, indptr: Array, residual: object, out: object
+) -> None:
+    """Check the arguments of `csr_transpose_accumulate`, save the numbers inside the matrix."""
+    values = _csr(data, indices, indptr)
+    target = output("out", out, (values.dtype.name,), (1, 2))
+    given = array("residual", residual, (values.dtype.name,), (1, 2))
+    _by_rows("residual", given, indptr.size - 1, target, "indptr and out")
+    inputs = (("data", data), ("indices", indices), ("indptr", indptr), ("residual", residual))
+    for name, other in inputs:
+        assert isinstance(other, np.ndarray)
+        apart(name, other, target)
+
+
+def bad_entry(indices: Array, indptr: Array, n_features: int, row: int) -> ValueError:
+    """Return the error for the first thing wrong with row ``row`` of a CSR matrix."""
+    start, stop = int(indptr[row]), int(indptr[row + 1])
+    if not 0 <= start <= stop <= indices.size:
+        return ValueError(
+            f"indptr: row {row} goes from {start} to {stop}, but indices has {indices.size} entries"
+        )
+    columns = indices[start:stop]
+    wrong = columns[(columns < 0) | (columns >= n_features)]
+    return ValueError(f"indices: row {row} names column {int(wrong[0])} of {n_features}")
+
+
+def logistic(z: object, y: object, weights: object, out: object) -> None:
+    """Check the arguments of `logistic_residual`, save the labels themselves."""
+    given = array("z", z, _FLOATS)
+    _residual(given, y, (*_FLOATS, "int64"), weights, out)
+
+
+def softmax(z: object, y: object, weights: object, out: object) -> None:
+    """Check the arguments of `softmax_residual`, save the labels themselves."""
+    given = array("z", z, _FLOATS, (2,))
+    _residual(given, y, ("int64",), weights, out)
+    if given.shape[0] and given.shape[1] == 0:
+        raise ValueError(f"z: has shape {given.shape}, wants at least one class")
+
+
+def _residual(z: Array, y: object, labels: Sequence[str], weights: object, out: object) -> None:
+    label = array("y", y, labels)
+    weight = array("weights", weights, _FLOATS)
+    target = output("out", out, (z.dtype.name,), (z.ndim,))
+    same_shape("y", label, z.shape[:1], "z")
+    same_shape("weights", weight, z.shape[:1], "z")
+    same_shape("out", target, z.shape, "z")
+    apart("y", label, target)
+    apart("weights", weight, target)
+    if z.__array_interface__["data"] != target.__array_interface__["data"]:
+        apart("z", z, target)
+
+
+def bad_label(y: Array, row: int, n_classes: int | None = None) -> ValueError:
+    """Return the error for the label of row ``row``."""
+    wanted = "0 to 1" if n_classes is None else f"0 to {n_classes - 1}"
+    return ValueError(f"y: row {row} has label {y[row]}, wants {wanted}")

@@ -1,0 +1,134 @@
+"""The plain twins: the same functions in numpy (and scipy for sparse products).
+
+They serve where nothing was compiled, and say in few lines what the compiled ones must compute.
+`combine` and `accumulate` of real vectors give the same bits as the compiled ones; the others agree
+to rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import checks
+from .slices import in_slices
+
+Array = NDArray[Any]
+
+_BLOCK = 8192  # elements per step, so that the scratch block stays in the L1/L2 cache
+
+
+def combine(
+    coefficients: Sequence[complex] | Array,
+    vectors: Sequence[Array | None] | Array,
+    out: Array,
+    threads: int = 1,
+) -> Array:
+    """Write the sum of ``coefficients[i] * vectors[i]`` into ``out``; see the package."""
+    factors = checks.combine(coefficients, vectors, out, threads)
+    terms = [(out.dtype.type(c), vectors[i]) for i, c in enumerate(factors) if c != 0]
+
+    def work(start: int, stop: int) -> None:
+        scratch = np.empty(min(_BLOCK, stop - start), out.dtype)
+        with np.errstate(all="ignore"):
+            for begin in range(start, stop, _BLOCK):
+                end = min(begin + _BLOCK, stop)
+                target, product = out[begin:end], scratch[: end - begin]
+                if not terms:
+                    target.fill(0)
+                for i, (c, vector) in enumerate(terms):
+                    assert vector is not None
+                    np.multiply(vector[begin:end], c, out=product if i else target, dtype=out.dtype)
+                    if i:
+                        np.add(target, product, out=target)
+
+    in_slices(work, out.size, threads)
+    return out
+
+
+def accumulate(coefficient: complex, vector: Array | None, out: Array) -> Array:
+    """Add ``coefficient * vector`` to ``out``; see the package."""
+    number = checks.accumulate(coefficient, vector, out)
+    if number != 0:
+        assert vector is not None
+        factor = out.dtype.type(number if out.dtype.kind == "c" else number.real)
+        with np.errstate(all="ignore"):
+            out += np.multiply(vector, factor, dtype=out.dtype)
+    return out
+
+
+def _matrix(data: Array, indices: Array, indptr: Array, n_features: int) -> Any:
+    from scipy.sparse import csr_array
+
+    starts, stops = indptr[:-1], indptr[1:]
+    wrong = (starts < 0) | (stops < starts) | (stops > indices.size)
+    if wrong.any():
+        raise checks.bad_entry(indices, indptr, n_features, int(np.argmax(wrong)))
+    used = indices[indptr[0] : indptr[-1]]
+    outside = (used < 0) | (used >= n_features)
+    if outside.any():
+        entry = int(indptr[0]) + int(np.argmax(outside))
+        row = int(np.searchsorted(indptr, entry, side="right")) - 1
+        raise checks.bad_entry(indices, indptr, n_features, row)
+    # scipy wants the first row to begin at 0; a slice of a larger matrix need not.
+    first = indptr[0]
+    return csr_array(
+        (data[first : indptr[-1]], used, indptr - first), shape=(indptr.size - 1, n_features)
+    )
+
+
+def csr_dot(data: Array, indices: Array, indptr: Array, x: Array, out: Array) -> Array:
+    """Write the product of a CSR matrix with ``x`` into ``out``; see the package."""
+    checks.csr_dot(data, indices, indptr, x, out)
+    out[...] = _matrix(data, indices, indptr, x.shape[0]) @ x
+    return out
+
+
+def csr_transpose_accumulate(
+    data: Array, indices: Array, indptr: Array, residual: Array, out: Array
+) -> Array:
+    """Add the product of the transposed CSR matrix with ``residual`` to ``out``; see the package."""
+    checks.csr_transpose_accumulate(data, indices, indptr, residual, out)
+    out += _matrix(data, indices, indptr, out.shape[0]).T @ residual
+    return out
+
+
+def logistic_residual(z: Array, y: Array, weights: Array, out: Array) -> float:
+    """Write ``weights * (sigmoid(z) - y)`` into ``out``, return the weighted loss; see the package."""
+    checks.logistic(z, y, weights, out)
+    wrong = ~((y >= 0) & (y <= 1))
+    if wrong.any():
+        raise checks.bad_label(y, int(np.argmax(wrong)))
+    wide = z.astype(np.float64)
+    with np.errstate(all="ignore"):
+        small = np.exp(-np.abs(wide))
+        losses = np.maximum(wide, 0.0) + np.log1p(small) - y * wide
+        sigmoid = np.where(wide >= 0, 1.0, small) / (1.0 + small)
+        out[...] = weights * (sigmoid - y)
+        return float(np.dot(weights.astype(np.float64), losses))
+
+
+def softmax_residual(z: Array, y: Array, weights: Array, out: Array) -> float:
+    """Write ``weights * (softmax(z) - onehot(y))`` into ``out``, return the loss; see the package."""
+    checks.softmax(z, y, weights, out)
+    n_rows, n_classes = z.shape
+    if n_rows == 0:
+        return 0.0
+    wrong = (y < 0) | (y >= n_classes)
+    if wrong.any():
+        raise checks.bad_label(y, int(np.argmax(wrong)), n_classes)
+    rows = np.arange(n_rows)
+    with np.errstate(all="ignore"):
+        wide = z.astype(np.float64)
+        wide -= wide.max(axis=1, keepdims=True)
+        chosen = wide[rows, y]
+        np.exp(wide, out=wide)
+        total = wide.sum(axis=1)
+        losses = np.log(total) - chosen
+        wide /= total[:, np.newaxis]
+        wide[rows, y] -= 1.0
+        out[...] = wide * weights[:, np.newaxis]
+        return float(np.dot(weights.astype(np.float64), losses))
