@@ -1,0 +1,167 @@
+"""Reading a dataset: what it is, and any range of its rows."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from bisect import bisect_right
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import DataError
+from .rows import RowFile
+from .shards import Shard, shards_of
+
+OPEN_SHARDS = 16
+SAMPLED_ROWS = 16
+
+
+class Dataset:
+    """A dataset file, or the shards that one joins, open for reading.
+
+    Attributes
+    ----------
+    n_samples, n_features, task, n_classes, sparse
+        As in `mpicode.datasets.layout`.
+    dtype
+        What `read` gives unless asked otherwise: the stored float type, float32 for stored integers.
+    meta, scale
+        All attributes of the file; the factor for stored integers, or None.
+
+    A sharded dataset is read from its shards, not through the virtual datasets: HDF5 answers for a
+    shard that is missing or damaged with fill values and no error.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._head = RowFile(self.path)
+        head = self._head
+        self.meta, self.scale = head.meta, head.scale
+        self.n_samples, self.n_features = head.n_samples, head.n_features
+        self.task, self.n_classes = head.meta.task, head.meta.n_classes
+        self.sparse, self.dtype, self.stored = head.sparse, head.dtype, head.stored
+        self._open: dict[int, RowFile] = {}
+        try:
+            self.shards: list[Shard] = shards_of(head)
+        except BaseException:
+            head.close()
+            raise
+        self._starts = [shard.start for shard in self.shards]
+
+    def read(self, start: int, stop: int, dtype: Any = None) -> tuple[Any, npt.NDArray[Any]]:
+        """Return ``(X, y)`` of the rows ``start <= row < stop``; only these are read.
+
+        X is (stop - start, n_features), an array or a ``scipy.sparse.csr_array``, of ``dtype`` (float32
+        or float64). y is of ``dtype`` for regression, int64 labels otherwise. Raises `DataError` naming
+        file, array and rows for what cannot be read or is out of range.
+        """
+        self._check_range(start, stop)
+        dtype = self.dtype if dtype is None else np.dtype(dtype)
+        if dtype.name not in ("float32", "float64"):
+            raise DataError(f"{self.path}: rows are read as float32 or float64, not {dtype}")
+        pieces = [part.read(a, b, dtype) for part, a, b in self.parts(start, stop)]
+        if len(pieces) == 1:
+            return pieces[0]
+        y = np.concatenate([y for _, y in pieces])
+        if not self.sparse:
+            return np.concatenate([X for X, _ in pieces]), y
+        from scipy.sparse import vstack
+
+        return vstack([X for X, _ in pieces], format="csr"), y
+
+    def _check_range(self, start: int, stop: int) -> None:
+        if not 0 <= start <= stop <= self.n_samples:
+            raise DataError(
+                f"{self.path}: rows {start} to {stop - 1} asked for, the file has rows 0 to "
+                f"{self.n_samples - 1}"
+            )
+
+    def parts(self, start: int, stop: int) -> list[tuple[RowFile, int, int]]:
+        """Return the files that hold the rows, each with the range it gives in its own numbers."""
+        if not self.shards:
+            return [(self._head, start, stop)]
+        parts = []
+        first = max(bisect_right(self._starts, start) - 1, 0)
+        for number in range(first, len(self.shards)):
+            shard = self.shards[number]
+            a, b = max(start, shard.start), min(stop, shard.stop)
+            if a < b or (start == stop and number == first):
+                parts.append((self._shard(number), a - shard.start, max(a, b) - shard.start))
+            if shard.stop >= stop:
+                break
+        return parts
+
+    def _shard(self, number: int) -> RowFile:
+        if number not in self._open:
+            if len(self._open) >= OPEN_SHARDS:
+                self._open.pop(next(iter(self._open))).close()
+            shard = self.shards[number]
+            part = RowFile(shard.path)
+            for name, ours, theirs in (
+                ("rows", shard.stop - shard.start, part.n_samples),
+                ("features", self.n_features, part.n_features),
+                ("stored type", self.stored, part.stored),
+                ("scale", self.scale, part.scale),
+                ("task", self.task, part.meta.task),
+                ("classes", self.n_classes, part.meta.n_classes),
+            ):
+                if ours != theirs:
+                    part.close()
+                    raise DataError(f"{shard.path}: {name} {theirs}, but {self.path} says {ours}")
+            self._open[number] = part
+        return self._open[number]
+
+    @property
+    def answer(self) -> npt.NDArray[Any] | None:
+        """The parameters (n_features,) a synthetic dataset was made with, else None."""
+        return self._head.file["answer"][:] if "answer" in self._head.file else None
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of what the dataset is, so that a resumed run can tell that it is the same one.
+
+        It covers the shape, types, task and the hash of the rows stored when they were written; in a
+        file without that hash all of y and a few rows of X stand in for it. It is the same for a
+        single file and for shards of the same rows, wherever they lie.
+        """
+        content = self.meta.content or self._sampled_content()
+        facts = (self.n_samples, self.n_features, self.sparse, self.stored.name, self.scale)
+        facts += (self.task, self.n_classes, content)
+        return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+    def _sampled_content(self) -> str:
+        sample = hashlib.sha256()
+        for row in np.unique(np.linspace(0, self.n_samples - 1, SAMPLED_ROWS).astype(int)):
+            for part, a, b in self.parts(int(row), int(row) + 1):
+                for array in part.read_stored(a, b)[0]:
+                    sample.update(array.data)
+        for part, a, b in self.parts(0, self.n_samples):
+            sample.update(part.read_y(a, b).data)
+        return sample.hexdigest()
+
+    def close(self) -> None:
+        """Close the files; closing twice does nothing."""
+        for part in self._open.values():
+            part.close()
+        self._open.clear()
+        self._head.close()
+
+    def __enter__(self) -> Dataset:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_dataset(path: str | os.PathLike[str]) -> Dataset:
+    """Open a dataset file to read; raise `DataError` if it is none, is cut short, or lacks a shard."""
+    return Dataset(path)
