@@ -1,0 +1,78 @@
+"""Problems: the losses whose gradients the workers compute.
+
+A name is one of `names`, or ``module:Class`` for a subclass of `Problem` that every rank can
+import.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ConfigError
+from ..registry import Registry
+from .base import Problem, Rows
+from .least_squares import LeastSquares
+from .linear import LinearModel
+from .logistic import Logistic
+from .softmax import Softmax
+
+__all__ = ["CONTEXT", "PROBLEMS", "LinearModel", "Problem", "Rows", "make", "names"]
+
+CONTEXT = ("n_features", "n_classes", "task", "dtype")  # what `make` hands over, no user's key
+
+
+class _Problems(Registry[Problem]):
+    """The registry, open to classes named ``module:Class``."""
+
+    def __getitem__(self, name: str) -> type[Problem]:
+        return _imported(name) if ":" in name else super().__getitem__(name)
+
+
+PROBLEMS = _Problems(
+    "problem",
+    (
+        LeastSquares,
+        Logistic,
+        Softmax,
+    ),
+)
+
+
+def names() -> list[str]:
+    """Return the names of the built-in problems."""
+    return list(PROBLEMS)
+
+
+def make(
+    name: str,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    n_features: int,
+    n_classes: int = 0,
+    task: str,
+    dtype: npt.DTypeLike = np.float64,
+) -> Problem:
+    """Build a problem for data of this shape; `ConfigError` names the key that is wrong."""
+    return PROBLEMS.make(
+        name, parameters, n_features=n_features, n_classes=n_classes, task=task, dtype=dtype
+    )
+
+
+def _imported(name: str) -> type[Problem]:
+    """Return the class that ``module:Class`` names."""
+    module_name, _, class_name = name.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except (ImportError, ValueError) as error:
+        raise ConfigError(f"problem.name: cannot import {module_name!r}: {error}") from error
+    cls = getattr(module, class_name, None)
+    if cls is None:
+        raise ConfigError(f"problem.name: module {module_name!r} has no {class_name!r}")
+    if not (isinstance(cls, type) and issubclass(cls, Problem)):
+        raise ConfigError(f"problem.name: {name!r} is no subclass of mpicode.problems.Problem")
+    return cls

@@ -1,0 +1,140 @@
+"""What every problem promises.
+
+To add a problem: one file with a subclass of `Problem` (or of `LinearModel`), its line in
+``problems/__init__.py``, and a subclass of ``ProblemSuite`` in ``tests/problems`` that gives its
+parameters. A problem of your own needs none of this: name it in the configuration as
+``module:Class``. The name crosses the wire, never the object, so every rank must be able to import
+the module.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+Float = npt.NDArray[np.floating[Any]]
+Integer = npt.NDArray[np.integer[Any]]
+
+
+class Rows(NamedTuple):
+    """Samples: ``X`` (n_rows, n_features), dense or CSR, and ``y`` (n_rows,).
+
+    ``X`` has the data type of the problem; ``y`` holds numbers for regression, int64 labels else.
+    """
+
+    X: Float | csr_array
+    y: npt.NDArray[Any]
+
+
+class Problem(ABC):
+    """A sum of losses over samples, as a function of a flat parameter vector ``x`` (n_parameters,).
+
+    The master minimises (weighted sum of the losses, scaled by it) + l2/2 |penalised parameters|^2.
+
+    The constructor's keyword-only parameters are the keys of the table ``[problem]``, except what
+    the program hands over itself: ``n_features``, ``n_classes``, ``task`` and ``dtype``. A subclass
+    sets ``n_parameters``, and ``penalised`` if the L2 term spares some parameters.
+
+    The same rows, parameters and weights give the same bits in every process on equal machines:
+    replicas of one block must agree.
+    """
+
+    name: ClassVar[str]
+    tasks: ClassVar[tuple[str, ...]]  # the kinds of data it serves
+    n_parameters: int
+    penalised: slice = slice(None)  # the parameters under the L2 term
+
+    def __init__(
+        self,
+        *,
+        l2: float = 0.0,
+        n_features: int,
+        n_classes: int = 0,
+        task: str,
+        dtype: npt.DTypeLike = np.float64,
+    ) -> None:
+        if task not in self.tasks:
+            raise ConfigError(
+                f"problem.name: {self.name!r} serves {' or '.join(self.tasks)} data, "
+                f"the dataset is {task!r}"
+            )
+        if not (math.isfinite(l2) and l2 >= 0):
+            raise ConfigError(f"problem.l2: must be zero or positive, got {l2}")
+        if n_features < 1:
+            raise ConfigError(f"problem: needs at least 1 feature, the dataset has {n_features}")
+        self.l2 = l2
+        self.n_features = n_features
+        self.n_classes = n_classes
+        self.task = task
+        self.dtype: np.dtype[Any] = np.dtype(dtype)
+        if self.dtype not in (np.float32, np.float64):
+            raise ConfigError(f"run.dtype: wants float32 or float64, got {self.dtype}")
+
+    @abstractmethod
+    def gradient(self, x: Float, rows: Rows, weights: Float, out: Float) -> float:
+        """Add sum_i weights_i * (gradient of loss_i at x) to ``out``.
+
+        x : (n_parameters,)    weights : (n_rows,), any sign    out : (n_parameters,)
+
+        Returns sum_i weights_i * loss_i(x). Neither contains the L2 term.
+        """
+
+    @abstractmethod
+    def loss(self, x: Float, rows: Rows, weights: Float) -> float:
+        """Return the number that `gradient` returns, without the gradient."""
+
+    @abstractmethod
+    def evaluate(self, x: Float, rows: Rows) -> tuple[float, float]:
+        """Return the sum of the losses and the number of rows predicted right (NaN: regression)."""
+
+    def initial(self, seed: int) -> Float:
+        """Return where descent starts, (n_parameters,): zeros, good for convex problems."""
+        return np.zeros(self.n_parameters, self.dtype)
+
+    def regularise(self, x: Float, gradient: Float) -> float:
+        """Add the gradient of the L2 term to ``gradient`` and return the term.
+
+        The master alone does this, after decoding.
+        """
+        if self.l2 == 0.0:
+            return 0.0
+        penalised = x[self.penalised]
+        gradient[self.penalised] += self.l2 * penalised
+        return 0.5 * self.l2 * float(penalised @ penalised)
+
+    def layout(self, n_segments: int) -> Integer | None:
+        """Return the order of the parameters in which segments are cut; None is their own order."""
+        return None
+
+    def check(self, x: Float, rows: Rows, weights: Float | None = None) -> None:
+        """Raise an error that names the two numbers that disagree, if some do."""
+        X, y = rows
+        if x.shape != (self.n_parameters,):
+            raise ConfigError(
+                f"problem.name: {self.name!r} has {self.n_parameters} parameters on this data, "
+                f"the vector given has shape {x.shape}"
+            )
+        if X.ndim != 2 or X.shape[1] != self.n_features:
+            raise DataError(
+                f"X: the problem has {self.n_features} features, the rows have shape {X.shape}"
+            )
+        if X.dtype != self.dtype:
+            raise DataError(f"X: the problem works in {self.dtype}, the rows are {X.dtype}")
+        if y.shape != (X.shape[0],):
+            raise DataError(f"y: {X.shape[0]} rows, but y has shape {y.shape}")
+        wanted = "floating" if self.task == "regression" else "int64"
+        if not (y.dtype.kind == "f" if self.task == "regression" else y.dtype == np.int64):
+            raise DataError(f"y: {self.task} data wants {wanted} numbers, got {y.dtype}")
+        if weights is not None and weights.shape != y.shape:
+            raise DataError(
+                f"weights: {X.shape[0]} rows, but the weights have shape {weights.shape}"
+            )

@@ -1,0 +1,25 @@
+"""Logistic regression: two classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..kernels import logistic_residual
+from .base import Float
+from .linear import LinearModel
+
+
+class Logistic(LinearModel):
+    """Loss of a row: ``log(1 + exp(z)) - y z``, y in {0, 1}; class 1 is predicted where z > 0."""
+
+    name = "logistic"
+    tasks = ("binary",)
+
+    def _residual(self, z: Float, y: npt.NDArray[Any], weights: Float) -> float:
+        return float(logistic_residual(z, y, weights, z))
+
+    def _correct(self, z: Float, y: npt.NDArray[Any]) -> float:
+        return float(np.count_nonzero((z > 0) == y))

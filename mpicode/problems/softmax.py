@@ -1,0 +1,29 @@
+"""Softmax (multinomial logistic) regression."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ..kernels import softmax_residual
+from .base import Float
+from .linear import LinearModel
+
+
+class Softmax(LinearModel):
+    """Loss of a row: ``log(sum_c exp(z_c)) - z_y``; the class of the largest z is predicted.
+
+    Every class has its own column of weights, also where there are only two.
+    """
+
+    name = "softmax"
+    tasks = ("multiclass", "binary")
+    one_output: ClassVar[bool] = False
+
+    def _residual(self, z: Float, y: npt.NDArray[Any], weights: Float) -> float:
+        return float(softmax_residual(z, y, weights, z))
+
+    def _correct(self, z: Float, y: npt.NDArray[Any]) -> float:
+        return float(np.count_nonzero(z.argmax(axis=1) == y))
