@@ -1,0 +1,232 @@
+"""Weighted sums of many vectors in one pass; see mpicode/kernels/__init__.py for the contract."""
+
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset
+
+from buffers cimport (
+    COMPLEX128,
+    FLOAT32,
+    FLOAT64,
+    OTHER,
+    Kind,
+    Py_buffer,
+    hold,
+    kind_of,
+    let_go,
+    overlap,
+)
+
+from mpicode.kernels import checks
+from mpicode.kernels.slices import SMALLEST, in_slices
+
+cdef extern from "wide.h" nogil:
+    ctypedef void (*Pass "mpicode_pass")(
+        const void** vectors, const double* factors, void* out,
+        Py_ssize_t start, Py_ssize_t size, bint fresh) noexcept nogil
+    Pass mpicode_add_f32_f32_1, mpicode_add_f32_f32_2, mpicode_add_f32_f32_4, mpicode_add_f32_f32_8
+    Pass mpicode_add_f32_f64_1, mpicode_add_f32_f64_2, mpicode_add_f32_f64_4, mpicode_add_f32_f64_8
+    Pass mpicode_add_f64_f64_1, mpicode_add_f64_f64_2, mpicode_add_f64_f64_4, mpicode_add_f64_f64_8
+    Pass mpicode_add_c128
+    void mpicode_triad(double* a, const double* b, double s, const double* c, Py_ssize_t size)
+
+# Elements of ``out`` finished before the next ones are begun: 16 KiB of doubles, so that with more
+# than eight vectors the partial sum waits in the L1 cache while the next eight stream past.
+cdef enum:
+    BLOCK = 2048
+
+
+cdef struct Passes:
+    Pass one, two, four, eight
+    Py_ssize_t width  # doubles per factor
+    Py_ssize_t itemsize  # bytes per element of out
+
+
+cdef bint choose(Kind source, Kind target, Passes* passes) noexcept nogil:
+    """The loops for these types; False where there are none."""
+    passes.two = passes.four = passes.eight = NULL
+    passes.width = 1
+    passes.itemsize = 4 if target == FLOAT32 else 8
+    if source == FLOAT64 and target == FLOAT64:
+        passes.one, passes.two = mpicode_add_f64_f64_1, mpicode_add_f64_f64_2
+        passes.four, passes.eight = mpicode_add_f64_f64_4, mpicode_add_f64_f64_8
+    elif source == FLOAT32 and target == FLOAT64:
+        passes.one, passes.two = mpicode_add_f32_f64_1, mpicode_add_f32_f64_2
+        passes.four, passes.eight = mpicode_add_f32_f64_4, mpicode_add_f32_f64_8
+    elif source == FLOAT32 and target == FLOAT32:
+        passes.one, passes.two = mpicode_add_f32_f32_1, mpicode_add_f32_f32_2
+        passes.four, passes.eight = mpicode_add_f32_f32_4, mpicode_add_f32_f32_8
+    elif source == COMPLEX128 and target == COMPLEX128:
+        passes.one = mpicode_add_c128
+        passes.width = 2
+        passes.itemsize = 16
+    else:
+        return False
+    return True
+
+
+cdef void add_all(
+    const Passes* passes, const void** vectors, const double* factors, Py_ssize_t count,
+    void* out, Py_ssize_t start, Py_ssize_t stop, bint fresh,
+) noexcept nogil:
+    """out[start:stop] = (or +=, unless fresh) the sum, block by block, in the order of the vectors."""
+    cdef Py_ssize_t begin, size, i
+    cdef bint new
+    if count == 0:
+        if fresh:
+            memset(<char*> out + start * passes.itemsize, 0, (stop - start) * passes.itemsize)
+        return
+    begin = start
+    while begin < stop:
+        size = min(stop - begin, <Py_ssize_t> BLOCK)
+        i = 0
+        while i < count:
+            new = fresh and i == 0
+            if passes.eight != NULL and count - i >= 8:
+                passes.eight(vectors + i, factors + i, out, begin, size, new)
+                i += 8
+            elif passes.four != NULL and count - i >= 4:
+                passes.four(vectors + i, factors + i, out, begin, size, new)
+                i += 4
+            elif passes.two != NULL and count - i >= 2:
+                passes.two(vectors + i, factors + i, out, begin, size, new)
+                i += 2
+            else:
+                passes.one(vectors + i, factors + passes.width * i, out, begin, size, new)
+                i += 1
+        begin += size
+
+
+cdef class _Sum:
+    """The buffers of one weighted sum, held until it is done."""
+    cdef Py_buffer* views  # out, then the vectors whose coefficient is not 0
+    cdef const void** vectors
+    cdef double* factors
+    cdef Py_ssize_t held, count, size
+    cdef Passes passes
+
+    def __dealloc__(self):
+        let_go(self.views, self.held)
+        free(self.views)
+        free(self.vectors)
+        free(self.factors)
+
+    cdef int hold_next(self, object array, bint writable) except -1:
+        hold(array, &self.views[self.held], writable)
+        self.held += 1
+        return 0
+
+    cdef bint fill(self, object coefficients, object vectors, object out) except -1:
+        """Take hold of everything; False, or any exception, where something does not fit."""
+        cdef Py_ssize_t n = len(vectors), i
+        cdef Py_buffer* view
+        cdef double real, imaginary = 0.0
+        cdef Kind target, source = OTHER
+        cdef const double[::1] numbers
+        self.views = <Py_buffer*> calloc(n + 1, sizeof(Py_buffer))
+        self.vectors = <const void**> calloc(n + 1, sizeof(void*))
+        self.factors = <double*> calloc(2 * n + 1, sizeof(double))
+        if self.views == NULL or self.vectors == NULL or self.factors == NULL:
+            raise MemoryError
+        self.hold_next(out, True)
+        target = kind_of(&self.views[0])
+        if self.views[0].ndim != 1 or target not in (FLOAT32, FLOAT64, COMPLEX128):
+            return False
+        self.size = self.views[0].shape[0]
+        coefficients = checks.coefficients(coefficients, target == COMPLEX128)
+        numbers = coefficients.view("f8")
+        choose(COMPLEX128 if target == COMPLEX128 else FLOAT32, target, &self.passes)
+        if numbers.shape[0] != n * self.passes.width:
+            return False
+        for i in range(n):
+            real = numbers[i * self.passes.width]
+            if target == COMPLEX128:
+                imaginary = numbers[2 * i + 1]
+            if real == 0.0 and imaginary == 0.0:
+                continue
+            self.hold_next(vectors[i], False)
+            view = &self.views[self.held - 1]
+            if self.count == 0:
+                source = kind_of(view)
+                if not choose(source, target, &self.passes):
+                    return False
+            if (view.ndim != 1 or view.shape[0] != self.size or kind_of(view) != source
+                    or overlap(view, &self.views[0])):
+                return False
+            self.vectors[self.count] = view.buf
+            self.factors[self.count * self.passes.width] = real
+            if target == COMPLEX128:
+                self.factors[2 * self.count + 1] = imaginary
+            self.count += 1
+        return True
+
+    def run(self, Py_ssize_t start, Py_ssize_t stop):
+        """Compute elements start to stop."""
+        with nogil:
+            add_all(&self.passes, self.vectors, self.factors, self.count,
+                    self.views[0].buf, start, stop, True)
+
+
+def combine(coefficients, vectors, out, threads=1):
+    """Write the sum of ``coefficients[i] * vectors[i]`` into ``out``; see the package."""
+    cdef _Sum job = _Sum.__new__(_Sum)
+    cdef bint fits
+    try:
+        fits = job.fill(coefficients, vectors, out) and threads >= 1
+    except (TypeError, ValueError, BufferError):
+        fits = False
+    if not fits:
+        del job
+        checks.combine(coefficients, vectors, out, threads)
+        raise TypeError("combine: wants numpy arrays")
+    if threads == 1 or job.size < 2 * SMALLEST:
+        job.run(0, job.size)
+    else:
+        in_slices(job.run, job.size, threads)
+    return out
+
+
+cdef int add_one(object coefficient, object vector, object out) except -1:
+    """out += coefficient * vector; 0, or any exception, where something does not fit."""
+    cdef Py_buffer[2] views
+    cdef Passes passes
+    cdef double[2] factor
+    cdef const void* source
+    cdef double complex number = checks.factor("coefficient", coefficient, out.dtype)
+    factor[0], factor[1] = number.real, number.imag
+    memset(views, 0, sizeof(views))
+    try:
+        hold(out, &views[0], True)
+        if factor[0] == 0.0 and factor[1] == 0.0:
+            return views[0].ndim == 1 and kind_of(&views[0]) in (FLOAT32, FLOAT64, COMPLEX128)
+        hold(vector, &views[1])
+        if (views[0].ndim != 1 or views[1].ndim != 1 or views[0].shape[0] != views[1].shape[0]
+                or not choose(kind_of(&views[1]), kind_of(&views[0]), &passes)
+                or overlap(&views[0], &views[1])):
+            return 0
+        source = views[1].buf
+        with nogil:
+            add_all(&passes, &source, factor, 1, views[0].buf, 0, views[0].shape[0], False)
+        return 1
+    finally:
+        let_go(views, 2)
+
+
+def accumulate(coefficient, vector, out):
+    """Add ``coefficient * vector`` to ``out``; see the package."""
+    cdef bint fits
+    try:
+        fits = add_one(coefficient, vector, out)
+    except (AttributeError, TypeError, ValueError, BufferError):
+        fits = False
+    if not fits:
+        checks.accumulate(coefficient, vector, out)
+        raise TypeError("accumulate: wants numpy arrays")
+    return out
+
+
+def triad(double[::1] a, const double[::1] b, double s, const double[::1] c):
+    """Compute ``a = b + s * c``: what this machine's memory gives to a simple compiled loop."""
+    if not a.shape[0] == b.shape[0] == c.shape[0]:
+        raise ValueError(f"triad: wants one length, got {a.shape[0]}, {b.shape[0]}, {c.shape[0]}")
+    with nogil:
+        mpicode_triad(&a[0], &b[0], s, &c[0], a.shape[0])
