@@ -14,7 +14,9 @@ from typing import Any
 from mpicode.registry import Registry
 
 from .base import Decoder, Decoding, GradientCode
+from .gradient.cyclic import Cyclic
 from .gradient.fractional_repetition import FractionalRepetition
+from .gradient.ignore_stragglers import IgnoreStragglers
 from .gradient.uncoded import Uncoded
 
 __all__ = ["CODES", "Decoder", "Decoding", "GradientCode", "make", "names"]
@@ -23,7 +25,9 @@ CODES: Registry[GradientCode] = Registry(
     "code",
     (
         Uncoded,
+        IgnoreStragglers,
         FractionalRepetition,
+        Cyclic,
     ),
 )
 

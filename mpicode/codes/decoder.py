@@ -38,8 +38,9 @@ class Decoder:
     never copied and never written to; whoever owns their memory may have it back after `reset`.
     """
 
-    def __init__(self, code: GradientCode) -> None:
+    def __init__(self, code: GradientCode, n_awaited: int | None = None) -> None:
         self.code = code
+        self.n_awaited = code.n_messages if n_awaited is None else n_awaited
         self.arrived = np.zeros(code.n_messages, dtype=bool)
         self.n_arrived = 0
         self.n_duplicates = 0
@@ -83,7 +84,7 @@ class Decoder:
     @property
     def ready(self) -> bool:
         """Whether what arrived is enough to stop waiting."""
-        return self.n_arrived == self.code.n_messages
+        return self.n_arrived >= self.n_awaited
 
     def order(self, messages: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
         """Return the order in which ``messages`` are summed; by number unless a scheme says otherwise."""

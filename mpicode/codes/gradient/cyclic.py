@@ -1,0 +1,145 @@
+"""Cyclic repetition (Tandon, Lei, Dimakis & Karampatziakis, "Gradient Coding", ICML 2017, section 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import comb, gcd
+
+import numpy as np
+import numpy.typing as npt
+
+from mpicode.errors import ConfigError
+
+from ..base import Decoder, GradientCode
+from ..checks import blocks_per_part, check_stragglers
+from ..sets import runs, straggler_sets
+
+Matrix = npt.NDArray[np.float64]
+
+# Random matrices compete where all straggler sets can be tried for each of them. Beyond, a sample
+# says nothing: the worst of 20,000 random sets is up to 1000 times that of the first 1,000.
+TRY_ALL = 1000
+DRAWS = 64
+
+# Beyond this less than 8 of the 16 digits of a double survive the worst set.
+MAX_AMPLIFICATION = 1e8
+
+
+class Cyclic(GradientCode):
+    """Worker i holds the n_stragglers + 1 blocks from i on, around the ring; any n - s answers do.
+
+    n_stragglers : lost workers tolerated, any of them
+    n_blocks     : blocks in all, a multiple of n_workers; default n_workers
+
+    The rows of the encoding lie in the null space of a matrix H (n_stragglers x n_workers) with
+    H 1 = 0 of which any n_stragglers columns are independent (algorithm 1 of the paper); each row
+    is scaled to the norm of a repetition code's, so that amplifications compare. The paper draws H
+    at random; how much a decoding amplifies noise then varies over many orders of magnitude. Here
+    the best of several H is kept: random draws, and matrices of sines and cosines, which for odd
+    n - s and stride 1 give the cyclic MDS code of Raviv et al. (arXiv:1707.03858).
+    """
+
+    name = "cyclic"
+
+    def __init__(
+        self, *, n_workers: int, n_stragglers: int = 1, n_blocks: int | None = None, seed: int = 0
+    ) -> None:
+        check_stragglers(n_workers, n_stragglers)
+        share = blocks_per_part(n_blocks, n_workers, "workers")
+        if comb(n_workers, n_stragglers) <= TRY_ALL:
+            matrix, worst = _best_of_all(n_workers, n_stragglers, seed)
+        else:
+            matrix, worst = _best_stride(n_workers, n_stragglers)
+        if worst > MAX_AMPLIFICATION:
+            raise ConfigError(
+                f"code.n_stragglers: a cyclic code of {n_workers} workers that tolerates "
+                f"{n_stragglers} amplifies rounding {worst:.0e} times, more than "
+                f"{MAX_AMPLIFICATION:.0e}; take fewer stragglers or fractional-repetition"
+            )
+        super().__init__(
+            np.repeat(matrix, share, axis=1),
+            np.arange(n_workers),
+            n_workers=n_workers,
+            n_blocks=n_workers * share,
+            max_stragglers=n_stragglers,
+        )
+
+    def _decoder(self) -> Decoder:
+        return Decoder(self, self.n_workers - int(self.max_stragglers or 0))
+
+
+def _best_of_all(n: int, s: int, seed: int) -> tuple[Matrix, float]:
+    """Return the encoding of least worst amplification, and that, over every straggler set."""
+    sets = straggler_sets(n, s, TRY_ALL, np.random.default_rng(0))
+    rng = np.random.default_rng([seed, n, s])
+    candidates = [_encoding(null) for null in (*_draws(n, s, rng), _waves(n, s, 1))]
+    worst = [amplifications(matrix, sets).max() for matrix in candidates]
+    best = int(np.argmin(worst))
+    return candidates[best], float(worst[best])
+
+
+def _best_stride(n: int, s: int) -> tuple[Matrix, float]:
+    """Return the encoding of least amplification for lost runs of workers (a node), and its worst.
+
+    With waves of stride g the worst sets are the ones that are runs in the order of the waves, in
+    steps of the inverse of g. Among strides whose worst is within twice the best we take the one
+    that makes runs of consecutive workers harmless.
+    """
+    found = []
+    for stride in (g for g in range(1, n // 2 + 1) if gcd(g, n) == 1):
+        matrix = _encoding(_waves(n, s, stride))
+        worst = amplifications(matrix, runs(n, s, pow(stride, -1, n))).max()
+        found.append((float(worst), float(amplifications(matrix, runs(n, s)).max()), matrix))
+    limit = 2 * min(worst for worst, _, _ in found)
+    worst, _, matrix = min((f for f in found if f[0] <= limit), key=lambda f: f[1])
+    return matrix, worst
+
+
+def _draws(n: int, s: int, rng: np.random.Generator) -> Iterator[Matrix]:
+    for _ in range(DRAWS):
+        null = rng.standard_normal((s, n))
+        yield null - null.mean(axis=1, keepdims=True)
+
+
+def _waves(n: int, s: int, stride: int) -> Matrix:
+    """Return H from the s real waves nearest the highest frequency, (s, n).
+
+    Any s columns of s consecutive powers of s distinct points on the circle are independent
+    (Vandermonde), also if the exponents are halves of odd numbers, which makes the waves real when
+    n - s is even. Then 1 is not orthogonal to them, but its projection w is near 1, and H diag(w)
+    is as good.
+    """
+    frequency = np.arange(s) - (s - 1) / 2
+    points = stride * np.arange(n) % n
+    phase = 2 * np.pi / n * np.outer(frequency, points)
+    waves = (-1.0) ** points * np.where((frequency >= 0)[:, None], np.cos(phase), np.sin(phase))
+    basis = np.linalg.qr(waves.T)[0]
+    return (basis * (1.0 - basis @ basis.sum(axis=0))[:, None]).T
+
+
+def _encoding(null: Matrix) -> Matrix:
+    """Return the rows, one per worker, that are supported on s + 1 blocks in turn and orthogonal to H."""
+    s, n = null.shape
+    support = (np.arange(n)[:, None] + np.arange(s + 1)) % n
+    columns = null[:, support].transpose(1, 0, 2)
+    rest = -np.linalg.solve(columns[:, :, 1:], columns[:, :, :1])[:, :, 0]
+    rows = np.column_stack([np.ones(n), rest])
+    rows *= np.sqrt(s + 1) / np.linalg.norm(rows, axis=1, keepdims=True)
+    matrix = np.zeros((n, n))
+    np.put_along_axis(matrix, support, rows, axis=1)
+    return matrix
+
+
+def amplifications(matrix: Matrix, sets: npt.NDArray[np.intp]) -> Matrix:
+    """Return the norm of the decoding coefficients for each set of missing workers, (n_sets,).
+
+    All solutions of ``a @ matrix = 1`` are the smallest one minus a combination of the rows of the
+    left null space, and that combination follows from ``a = 0`` at the missing workers: one small
+    system per set.
+    """
+    n, s = len(matrix), sets.shape[1]
+    left, singular, right = np.linalg.svd(matrix)
+    smallest = left[:, : n - s] @ (right[: n - s].sum(axis=1) / singular[: n - s])
+    systems = left[:, n - s :][sets]
+    mixed = np.linalg.solve(systems, smallest[sets][:, :, None])[:, :, 0]
+    return np.sqrt(smallest @ smallest + (mixed * mixed).sum(axis=1))
