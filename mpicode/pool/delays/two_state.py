@@ -7,7 +7,7 @@ import numpy as np
 from .base import check_positive, check_seed, uniforms
 
 #: Mean number of refreshes in a window of time, and how many are drawn for it: a Poisson variable
-#: of mean 16 exceeds 64 once in 1e17 windows.
+#: of mean 16 exceeds 64 once in 1e19 windows.
 _MEAN, _DRAWN = 16.0, 64
 
 

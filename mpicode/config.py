@@ -1,0 +1,256 @@
+"""The configuration: typed records from and to TOML, and every default in one place.
+
+Keys are the Python parameter names. The tables ``problem``, ``code``, ``optimizer`` and ``delays`` name
+a part and give its parameters, which are those of the part's constructor; they are checked when the part
+is built. All other tables are the records below. Relative paths are relative to the configuration file.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import tomllib
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from .errors import ConfigError
+from .registry import coerce, suggest
+
+
+@dataclass(frozen=True)
+class Data:
+    """``[data]``: what to train on, and what to keep aside."""
+
+    path: str
+    """Dataset file."""
+    test: str | None = None
+    """Dataset file to evaluate on."""
+    test_fraction: float = 0.0
+    """Without ``test``: share of the rows of ``path`` that is kept aside, drawn from ``run.seed``."""
+    memory_mb: float = 2048.0
+    """Most memory each worker keeps its rows in; what does not fit is read again in each iteration."""
+
+    def __post_init__(self) -> None:
+        _within("data.test_fraction", self.test_fraction, 0.0, 1.0, open_end=True)
+        _within("data.memory_mb", self.memory_mb, 0.0)
+        if self.test is not None and self.test_fraction:
+            raise ConfigError("data.test_fraction: cannot be given together with data.test")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A table that names a part: ``name`` and the parameters of its constructor."""
+
+    name: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Run:
+    """``[run]``: how many workers, and when to stop."""
+
+    n_workers: int = 8
+    """Workers; under MPI there is one more rank, the master."""
+    iterations: int = 100
+    """Most iterations."""
+    target_loss: float | None = None
+    """Stop once the training loss is at or below this."""
+    target_gradient_norm: float | None = None
+    """Stop once the Euclidean norm of the gradient is at or below this."""
+    max_seconds: float | None = None
+    """Stop after this much run time."""
+    seed: int = 0
+    """Of everything random, each in a stream of its own."""
+    dtype: Literal["float32", "float64"] = "float64"
+    """Of the data, the messages and the snapshots; the master keeps the parameters in float64."""
+    batch_size: int | None = None
+    """Rows per iteration, over all blocks together; absent: all rows."""
+    evaluate_every: int = 10
+    """Iterations between evaluations on held-out data."""
+
+    def __post_init__(self) -> None:
+        _within("run.n_workers", self.n_workers, 1)
+        _within("run.iterations", self.iterations, 0)
+        _within("run.seed", self.seed, 0)
+        _within("run.evaluate_every", self.evaluate_every, 1)
+        for key in ("target_gradient_norm", "max_seconds"):
+            value = getattr(self, key)
+            if value is not None:
+                _within(f"run.{key}", value, 0.0)
+        if self.batch_size is not None:
+            _within("run.batch_size", self.batch_size, 1)
+
+
+@dataclass(frozen=True)
+class Virtual:
+    """``[virtual]``: how long things take under the virtual clock (``--simulate``, ``simulate``)."""
+
+    seconds_per_row: float = 1e-6
+    """Time to compute on one row, with a core to oneself."""
+    latency_seconds: float = 50e-6
+    """Time from sending a message to its arrival, without its bytes."""
+    bytes_per_second: float = 0.0
+    """Bandwidth of each worker's link; 0: unlimited."""
+    workers_per_node: int = 1
+    """More workers than cores share the cores evenly."""
+    cores_per_node: int = 1
+    """Cores of each node."""
+
+    def __post_init__(self) -> None:
+        for key in ("seconds_per_row", "latency_seconds", "bytes_per_second"):
+            _within(f"virtual.{key}", getattr(self, key), 0.0)
+        _within("virtual.workers_per_node", self.workers_per_node, 1)
+        _within("virtual.cores_per_node", self.cores_per_node, 1)
+
+
+@dataclass(frozen=True)
+class Output:
+    """``[output]``: where the run file goes."""
+
+    path: str | None = None
+    """Run file; absent: none is written by the Python call, ``NAME.h5`` by the command line."""
+    flush_seconds: float = 1.0
+    """Most run time that a crash may cost the run file."""
+
+    def __post_init__(self) -> None:
+        _within("output.flush_seconds", self.flush_seconds, 0.0)
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole configuration."""
+
+    data: Data
+    problem: Part
+    optimizer: Part
+    code: Part = field(default_factory=lambda: Part("uncoded"))
+    delays: Part = field(default_factory=lambda: Part("none"))
+    run: Run = field(default_factory=Run)
+    virtual: Virtual = field(default_factory=Virtual)
+    output: Output = field(default_factory=Output)
+
+    @classmethod
+    def load(cls, path: str | Path, overrides: Iterable[str] = ()) -> Config:
+        """Read a TOML file; ``overrides`` are texts ``table.key=value`` with values as in TOML."""
+        path = Path(path)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{path}: not UTF-8 at byte {error.start}") from None
+        return cls.loads(text, path.parent, overrides, source=str(path))
+
+    @classmethod
+    def loads(
+        cls, text: str, folder: str | Path = ".", overrides: Iterable[str] = (), source: str = "configuration"
+    ) -> Config:
+        """Read TOML text whose relative paths are relative to ``folder``."""
+        try:
+            tables = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"{source}: not TOML: {str(error).lower()}") from None
+        return cls.from_dict(override(tables, overrides), folder)
+
+    @classmethod
+    def from_dict(cls, tables: Mapping[str, Any], folder: str | Path = ".") -> Config:
+        """Check nested tables and make the record; raises `ConfigError` for the first wrong key."""
+        hints = typing.get_type_hints(cls)
+        for name, table in tables.items():
+            if name not in hints:
+                raise ConfigError(f"{name}: no such table; {suggest(name, hints)}")
+            if not isinstance(table, Mapping):
+                raise ConfigError(f"{name}: wants a table, got {table!r}")
+        records: dict[str, Any] = {}
+        for name, kind in hints.items():
+            if name in tables:
+                records[name] = _record(kind, name, tables[name])
+        for missing in ("data", "problem", "optimizer"):
+            if missing not in records:
+                raise ConfigError(f"{missing}: table is missing")
+        return cls(**records)._resolved(Path(folder))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return nested tables, complete with all defaults; keys that have no value are left out."""
+        tables: dict[str, Any] = {}
+        for entry in dataclasses.fields(self):
+            record = getattr(self, entry.name)
+            if isinstance(record, Part):
+                tables[entry.name] = {"name": record.name, **copy.deepcopy(record.parameters)}
+            else:
+                values = dataclasses.asdict(record)
+                tables[entry.name] = {k: v for k, v in values.items() if v is not None}
+        return tables
+
+    def to_toml(self) -> str:
+        """Return the text of a configuration file that says the same."""
+        import tomli_w
+
+        return tomli_w.dumps(self.to_dict())
+
+    def replace(self, table: str, **values: Any) -> Config:
+        """Return a configuration with some keys of one table changed."""
+        return dataclasses.replace(
+            self, **{table: dataclasses.replace(getattr(self, table), **values)}
+        )
+
+    def _resolved(self, folder: Path) -> Config:
+        def absolute(path: str | None) -> str | None:
+            return None if path is None else str((folder / Path(path).expanduser()).resolve())
+
+        data = dataclasses.replace(
+            self.data, path=absolute(self.data.path), test=absolute(self.data.test)
+        )
+        delays = copy.deepcopy(self.delays)
+        if isinstance(delays.parameters.get("path"), str):
+            delays.parameters["path"] = absolute(delays.parameters["path"])
+        output = dataclasses.replace(self.output, path=absolute(self.output.path))
+        return dataclasses.replace(self, data=data, delays=delays, output=output)
+
+
+def override(tables: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """Return ``tables`` with each ``table.key=value`` put in; a value that is no TOML is a string."""
+    changed = copy.deepcopy(dict(tables))
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        table, dot, name = key.strip().partition(".")
+        if not (equals and dot and table and name):
+            raise ConfigError(f"--set {text}: wants table.key=value")
+        try:
+            parsed = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            parsed = value.strip()
+        target = changed.setdefault(table, {})
+        if not isinstance(target, dict):
+            raise ConfigError(f"{table}: wants a table, got {target!r}")
+        target[name] = parsed
+    return changed
+
+
+def _record(kind: type, name: str, table: Mapping[str, Any]) -> Any:
+    if kind is Part:
+        values = dict(table)
+        part = values.pop("name", None)
+        if not isinstance(part, str):
+            raise ConfigError(f"{name}.name: missing" if part is None else f"{name}.name: wants a string")
+        return Part(part, values)
+    hints = typing.get_type_hints(kind)
+    for key in table:
+        if key not in hints:
+            raise ConfigError(f"{name}.{key}: no such key; {suggest(key, hints)}")
+    for entry in dataclasses.fields(kind):
+        required = entry.default is dataclasses.MISSING
+        if required and entry.name not in table:
+            raise ConfigError(f"{name}.{entry.name}: missing")
+    return kind(**{key: coerce(value, hints[key], f"{name}.{key}") for key, value in table.items()})
+
+
+def _within(
+    key: str, value: float, low: float, high: float = float("inf"), open_end: bool = False
+) -> None:
+    if value < low or value > high or (open_end and value == high) or value != value:
+        bound = f"at least {low:g}" if high == float("inf") else f"from {low:g} to below {high:g}"
+        raise ConfigError(f"{key}: must be {bound}, got {value!r}")

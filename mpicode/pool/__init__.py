@@ -1,0 +1,10 @@
+"""Rounds over workers: requests out, coded vectors in, late ones told apart.
+
+The pool never sees a scheme: its caller says when to stop waiting. `mpi` is imported only by who uses it.
+"""
+
+from .pool import Answer, WorkerPool, largest_answer
+from .wire import Kind
+from .worker import Request, Work, worker_loop
+
+__all__ = ["Answer", "Kind", "Request", "Work", "WorkerPool", "largest_answer", "worker_loop"]

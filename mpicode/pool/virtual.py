@@ -1,0 +1,209 @@
+"""The same workers in this process, under a virtual clock.
+
+Events (a request lands, a worker wakes, an answer lands) are carried out in the order of their virtual
+times, ties in the order they were made. The clock never reads a real one: computing takes a modelled
+time per row, messages a latency and a time per byte, and the master's own work takes none. So a run is
+the same to the last bit however busy the machine is.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import GaveUp
+from . import wire
+from .delays import Delay
+from .snapshots import Snapshot
+from .transport import Arrival
+from .wire import Kind
+from .worker import Action, Receive, Request, Send, Sleep, Step, Work, worker_loop
+
+
+@dataclass(frozen=True)
+class Costs:
+    """How long things take under the virtual clock.
+
+    seconds_per_row : time to compute on one row of data, with a core to oneself
+    latency_seconds : time from sending a message to its arrival, without its bytes
+    bytes_per_second : bandwidth of each worker's link; 0 means unlimited
+    workers_per_node, cores_per_node : more workers than cores share the cores evenly
+    """
+
+    seconds_per_row: float = 1e-6
+    latency_seconds: float = 50e-6
+    bytes_per_second: float = 0.0
+    workers_per_node: int = 1
+    cores_per_node: int = 1
+
+    def computing(self, rows: float) -> float:
+        """Seconds to compute on ``rows`` rows."""
+        return rows * self.seconds_per_row * max(1.0, self.workers_per_node / self.cores_per_node)
+
+    def sending(self, n_bytes: int) -> float:
+        """Seconds until a message of ``n_bytes`` has arrived."""
+        transfer = n_bytes / self.bytes_per_second if self.bytes_per_second else 0.0
+        return self.latency_seconds + transfer
+
+
+class _Worker:
+    """One worker: its generator, what it waits for, and the messages that have reached it."""
+
+    def __init__(self, loop: Generator[Action, Any, Any], buffer: wire.Bytes) -> None:
+        self.loop = loop
+        self.buffer = buffer
+        self.inbox: deque[tuple[wire.Bytes, Snapshot | None]] = deque()
+        self.listening = False
+        self.reading: Snapshot | None = None
+        self.left = False
+
+
+class VirtualMaster:
+    """A transport whose workers are generators in this process."""
+
+    def __init__(
+        self,
+        make_work: Callable[[int], Work],
+        n_workers: int,
+        largest_answer: int,
+        delay: Delay,
+        costs: Costs,
+    ) -> None:
+        self.n_workers = n_workers
+        self.interrupted: Callable[[], bool] = lambda: False
+        self._costs = costs
+        self._largest = largest_answer
+        self._time = 0.0
+        self._order = itertools.count()
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._arrived: list[Arrival] = []
+        self._free: list[wire.Bytes] = []
+        self._workers: list[_Worker] = []
+        for worker in range(n_workers):
+            buffer = wire.new_buffer(largest_answer)
+            loop = worker_loop(worker, lambda w=worker: make_work(w), delay, self.now, buffer)
+            self._workers.append(_Worker(loop, buffer))
+            self._resume(worker, None)
+
+    def now(self) -> float:
+        return self._time
+
+    def describe(self, worker: int) -> str:
+        return f"worker {worker}"
+
+    def new_header(self, n_bytes: int) -> wire.Bytes:
+        return wire.new_buffer(n_bytes)
+
+    def post(self, worker: int, header: wire.Bytes, payload: Snapshot | None) -> None:
+        n_bytes = len(header)
+        if payload is not None:
+            payload.pins += 1
+            n_bytes += len(payload.buffer)
+        self._at(self._costs.sending(n_bytes), lambda: self._deliver(worker, header, payload))
+
+    def reap(self) -> None:
+        pass  # a snapshot is unpinned when its worker asks for the next request
+
+    def wait(self, deadline: float | None = None) -> list[Arrival]:
+        while not self._arrived:
+            if self.interrupted():
+                return []
+            if not self._events:
+                if deadline is None:
+                    raise GaveUp("waiting for answers, but no worker is computing and none is in flight")
+                self._time = max(self._time, deadline)
+                return []
+            if deadline is not None and self._events[0][0] > deadline:
+                self._time = deadline
+                return []
+            self._time, _, happen = heapq.heappop(self._events)
+            happen()
+        arrived, self._arrived = self._arrived, []
+        return arrived
+
+    def recycle(self, buffer: wire.Bytes) -> None:
+        self._free.append(buffer)
+
+    def close(self, everyone_left: bool) -> None:
+        for worker in self._workers:
+            worker.loop.close()
+
+    def _at(self, seconds: float, happen: Callable[[], None]) -> None:
+        heapq.heappush(self._events, (self._time + seconds, next(self._order), happen))
+
+    def _deliver(self, worker: int, header: wire.Bytes, payload: Snapshot | None) -> None:
+        state = self._workers[worker]
+        state.inbox.append((header, payload))
+        if state.listening:
+            state.listening = False
+            self._resume(worker, self._next_request(state))
+
+    def _resume(self, worker: int, outcome: Any) -> None:
+        """Let the worker go on until it does something that takes time."""
+        state = self._workers[worker]
+        while True:
+            try:
+                action = state.loop.send(outcome)
+            except StopIteration:
+                state.left = True
+                return
+            if isinstance(action, Receive):
+                if state.reading is not None:
+                    state.reading.pins -= 1
+                    state.reading = None
+                if not state.inbox:
+                    state.listening = True
+                    return
+                outcome = self._next_request(state)
+            elif isinstance(action, Step):
+                seconds = self._costs.computing(action.cost)
+                if seconds > 0.0:
+                    self._at(seconds, lambda: self._resume(worker, self._withdrawn(state)))
+                    return
+                outcome = self._withdrawn(state)
+            elif isinstance(action, Sleep):
+                self._at(action.seconds, lambda: self._resume(worker, None))
+                return
+            elif isinstance(action, Send):
+                self._send(worker, action.n_bytes)
+                return
+
+    def _next_request(self, state: _Worker) -> Request:
+        header_bytes, snapshot = state.inbox.popleft()
+        header = wire.parse(header_bytes, "master")
+        state.reading = snapshot
+        payload = snapshot.values if snapshot is not None else np.empty(0)
+        return Request(
+            header.kind,
+            header.iteration,
+            header.round,
+            header_bytes[wire.HEADER_BYTES :].view(np.int32),
+            payload,
+            header.compute_seconds,
+        )
+
+    @staticmethod
+    def _withdrawn(state: _Worker) -> bool:
+        if not state.inbox:
+            return False
+        if wire.parse(state.inbox[0][0], "master").kind == Kind.WITHDRAW:
+            state.inbox.popleft()
+        return True
+
+    def _send(self, worker: int, n_bytes: int) -> None:
+        state = self._workers[worker]
+        buffer = self._free.pop() if self._free else wire.new_buffer(self._largest)
+        buffer[:n_bytes] = state.buffer[:n_bytes]
+        arrival = Arrival(worker, buffer, n_bytes)
+
+        def land() -> None:
+            self._arrived.append(arrival)
+            self._resume(worker, None)
+
+        self._at(self._costs.sending(n_bytes), land)

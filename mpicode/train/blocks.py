@@ -1,0 +1,123 @@
+"""The rows of blocks, kept in memory as far as they may be and read again where not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..datasets import Dataset
+from ..problems import Rows
+from .partition import Partition
+
+_CHUNK_BYTES = 32 << 20
+
+
+class Blocks:
+    """Gives the training rows of a block, or some of them, in chunks.
+
+    A block is kept once read while all kept ones together stay below ``memory_bytes``; another one is
+    read from the file each time, in chunks of bounded size.
+    """
+
+    def __init__(
+        self, dataset: Dataset, partition: Partition, dtype: np.dtype[Any], memory_bytes: float
+    ) -> None:
+        self._dataset = dataset
+        self._partition = partition
+        self._dtype = dtype
+        self._room = memory_bytes
+        self._kept: dict[int, Rows] = {}
+
+    def rows(self, block: int, slots: NDArray[np.int64] | None = None) -> Iterator[Rows]:
+        """Yield the block's training rows in order; with ``slots`` only those numbers of them, ascending."""
+        kept = self._kept.get(block)
+        if kept is None and self._fits(block):
+            kept = self._keep(block)
+        if kept is not None:
+            yield kept if slots is None else Rows(kept.X[slots], kept.y[slots])
+            return
+        before = 0
+        for chunk in self._read(block):
+            n_rows = len(chunk.y)
+            if slots is None:
+                yield chunk
+            else:
+                here = slots[(slots >= before) & (slots < before + n_rows)] - before
+                if here.size:
+                    yield Rows(chunk.X[here], chunk.y[here])
+            before += n_rows
+
+    def preload(self, blocks: NDArray[np.intp]) -> None:
+        """Read what may be kept of ``blocks``, so that the first iteration need not."""
+        for block in blocks.tolist():
+            if block not in self._kept and self._fits(block):
+                self._keep(block)
+
+    def _fits(self, block: int) -> bool:
+        if self._dataset.sparse:
+            start, stop = self._partition.extent(block)
+            return self._dataset.nbytes(start, stop, self._dtype) <= self._room
+        row_bytes = (self._dataset.n_features + 1) * self._dtype.itemsize
+        return bool(self._partition.sizes[block] * row_bytes <= self._room)
+
+    def _keep(self, block: int) -> Rows:
+        chunks = list(self._read(block))
+        rows = chunks[0] if len(chunks) == 1 else _join(chunks)
+        self._room -= _bytes(rows)
+        self._kept[block] = rows
+        return rows
+
+    def _read(self, block: int) -> Iterator[Rows]:
+        start, stop = self._partition.extent(block)
+        step = chunk_rows(self._dataset, start, stop, self._dtype)
+        for first in range(start, stop, step):
+            last = min(first + step, stop)
+            X, y = self._dataset.read(first, last, self._dtype)
+            train = ~self._partition.aside(first, last)
+            if train.all():
+                yield Rows(X, y)
+            elif train.any():
+                yield Rows(X[train], y[train])
+
+
+def held_out(dataset: Dataset, partition: Partition, dtype: np.dtype[Any]) -> Iterator[Rows]:
+    """Yield the rows that the partition keeps aside, in chunks."""
+    step = chunk_rows(dataset, 0, dataset.n_samples, dtype)
+    for first in range(0, dataset.n_samples, step):
+        last = min(first + step, dataset.n_samples)
+        aside = partition.aside(first, last)
+        if aside.any():
+            X, y = dataset.read(first, last, dtype)
+            yield Rows(X[aside], y[aside])
+
+
+def all_rows(dataset: Dataset, dtype: np.dtype[Any]) -> Iterator[Rows]:
+    """Yield every row of a dataset, in chunks."""
+    step = chunk_rows(dataset, 0, dataset.n_samples, dtype)
+    for first in range(0, dataset.n_samples, step):
+        yield Rows(*dataset.read(first, min(first + step, dataset.n_samples), dtype))
+
+
+def chunk_rows(dataset: Dataset, start: int, stop: int, dtype: np.dtype[Any]) -> int:
+    """Return how many rows at a time keep a chunk near 32 MB."""
+    per_row = max(1.0, dataset.nbytes(start, stop, dtype) / max(1, stop - start))
+    return max(1, int(_CHUNK_BYTES / per_row))
+
+
+def _join(chunks: list[Rows]) -> Rows:
+    y = np.concatenate([chunk.y for chunk in chunks])
+    if isinstance(chunks[0].X, np.ndarray):
+        return Rows(np.concatenate([chunk.X for chunk in chunks]), y)
+    from scipy.sparse import vstack
+
+    return Rows(vstack([chunk.X for chunk in chunks], format="csr"), y)
+
+
+def _bytes(rows: Rows) -> int:
+    X = rows.X
+    if isinstance(X, np.ndarray):
+        return int(X.nbytes + rows.y.nbytes)
+    return int(X.data.nbytes + X.indices.nbytes + X.indptr.nbytes + rows.y.nbytes)

@@ -1,0 +1,106 @@
+"""One synchronous coded gradient: ask all who are idle, wait for enough, decode."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..codes import GradientCode
+from ..errors import NotDecodable
+from ..outcomes import Outcome
+from ..pool import Kind, WorkerPool
+from ..pool.wire import Bytes
+
+
+class Interrupted(Exception):
+    """The run was told to stop while it waited for answers."""
+
+
+@dataclass
+class Round:
+    """What one call gave and took; times in seconds.
+
+    ``gradient`` is (n_parameters,), valid until the next call; ``arrived`` is (n_workers,) bool.
+    """
+
+    gradient: NDArray[np.float64]
+    loss: float
+    residual: float
+    amplification: float
+    n_arrived: int
+    arrived: NDArray[np.bool_]
+    post: float
+    wait: float
+    decode: float
+
+
+class CodedGradient:
+    """Calls the workers for the sum of all blocks' gradients, and for their loss with it.
+
+    Messages are the coded gradient with one number behind it, the loss under the same coefficients;
+    so the loss is decoded with segment 0, and is as exact as the gradient.
+    """
+
+    def __init__(self, pool: WorkerPool, code: GradientCode, n_parameters: int) -> None:
+        self._pool = pool
+        self._code = code
+        self._decoder = code.decoder("gradient")
+        self._wanted = [code.messages(w).astype(np.int32) for w in range(code.n_workers)]
+        self._decoded = np.zeros((code.n_segments, n_parameters + 1))
+        self._arrived = np.zeros(code.n_workers, dtype=bool)
+        self._kept: list[Bytes] = []
+
+    def __call__(self, x: ArrayLike, iteration: int) -> Round:
+        """Return the decoded gradient at ``x``, (n_parameters,).
+
+        Raises `NotDecodable` when all workers have answered and it is still not enough, and
+        `Interrupted` when the transport was told to stop waiting.
+        """
+        pool, decoder = self._pool, self._decoder
+        began = pool.now()
+        pool.begin(Kind.GRADIENT, iteration, x, self._wanted)
+        posted = pool.now()
+        self._arrived[:] = False
+        for answer in pool.answers():
+            used = decoder.add(answer.message, answer.payload, answer.age)
+            if used:
+                self._kept.append(answer.keep())
+            self._arrived[answer.worker] = True
+            outcome = Outcome.USED if used else Outcome.DUPLICATE
+            pool.log(
+                iteration, answer.round, answer.message, answer.worker, answer.iteration,
+                pool.now(), outcome,
+            )  # fmt: skip
+            if decoder.ready:
+                break
+        waited = pool.now()
+        ready = decoder.ready
+        pool.end()
+        if ready:
+            decoding = decoder.estimate(self._decoded)
+        n_arrived = decoder.n_arrived
+        decoder.reset()
+        for buffer in self._kept:
+            pool.recycle(buffer)
+        self._kept.clear()
+        if not ready:
+            if pool.interrupted():
+                raise Interrupted
+            raise NotDecodable(
+                f"iteration {iteration}: {n_arrived} of {self._code.n_messages} messages arrived, "
+                f"which {self._code.name!r} cannot decode"
+            )
+        return Round(
+            gradient=self._decoded[0, :-1],
+            loss=float(self._decoded[0, -1]),
+            residual=decoding.residual,
+            amplification=decoding.amplification,
+            n_arrived=n_arrived,
+            arrived=self._arrived,
+            post=posted - began,
+            wait=waited - posted,
+            decode=pool.now() - waited,
+        )

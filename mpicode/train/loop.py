@@ -1,0 +1,157 @@
+"""The training loop: gradients, steps, stop rules and records exist once, here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..config import Run
+from ..errors import GaveUp
+from ..optimizers import Optimizer
+from ..pool import WorkerPool
+from ..problems import Problem
+from .coded_gradient import CodedGradient, Interrupted
+
+
+class Recorder(Protocol):
+    """Whoever wants each iteration's numbers: the run file, a progress line."""
+
+    def iteration(self, columns: Mapping[str, float], workers: Mapping[str, Any]) -> None:
+        """Take one iteration's columns, and arrays (n_workers,) by name."""
+
+
+@dataclass
+class Result:
+    """What a run gave.
+
+    parameters : (n_parameters,)
+    outcome    : why it ended
+    complete   : it ended by one of its own stop rules
+    history    : columns of the run file by name, (n_iterations,) each
+    error      : what ended it early, None if nothing did
+    path       : the run file, None if none was written
+    silent     : workers that did not leave in time when the run was over
+    """
+
+    parameters: NDArray[np.float64]
+    outcome: str = "running"
+    complete: bool = False
+    history: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    error: GaveUp | None = None
+    path: Path | None = None
+    silent: list[int] = field(default_factory=list)
+
+    @property
+    def loss(self) -> float:
+        """The last training loss, which belongs to the parameters before the last step."""
+        losses = self.history.get("loss", np.empty(0))
+        return float(losses[-1]) if losses.size else float("nan")
+
+    @property
+    def n_iterations(self) -> int:
+        """Iterations done."""
+        return len(self.history.get("loss", ()))
+
+
+Evaluate = Callable[[NDArray[np.float64]], tuple[float, float]]
+"""Held-out loss and accuracy at the parameters (n_parameters,)."""
+
+
+def train(
+    pool: WorkerPool,
+    gradient: CodedGradient,
+    problem: Problem,
+    optimizer: Optimizer,
+    x: NDArray[np.float64],
+    run: Run,
+    evaluate: Evaluate | None,
+    recorders: list[Recorder],
+) -> Result:
+    """Descend from ``x``, (n_parameters,), until a stop rule holds.
+
+    A run that cannot go on (not decodable, diverged, interrupted) ends with the last good parameters
+    and the reason in ``Result.error``; it does not raise.
+    """
+    history: dict[str, list[float]] = {}
+    good = x.copy()
+    result = Result(good)
+    try:
+        for iteration in range(run.iterations):
+            began = pool.now()
+            sent, received = pool.bytes_sent, pool.bytes_received
+            done = gradient(x, iteration)
+            decoded = pool.now()
+            loss = done.loss + problem.regularise(x, done.gradient)
+            norm = float(np.linalg.norm(done.gradient))
+            if not (np.isfinite(loss) and np.isfinite(norm)):
+                raise GaveUp(
+                    f"diverged: iteration {iteration} has loss {loss} and gradient norm {norm}; "
+                    "the parameters of the last finite loss are kept (a smaller optimizer.step_size?)"
+                )
+            good[:] = optimizer.answer(x)
+            reason = _reached(run, loss, norm, began)
+            if reason is None:
+                optimizer.step(x, done.gradient)
+            ended = pool.now()
+            columns = {
+                "loss": loss,
+                "started": began,
+                "seconds": ended - began,
+                "post": done.post,
+                "wait": done.wait,
+                "decode": done.decode,
+                "update": ended - decoded,
+                "n_arrived": done.n_arrived,
+                "n_stale": pool.n_stale,
+                "n_withdrawn": pool.n_withdrawn,
+                "residual": done.residual,
+                "amplification": done.amplification,
+                "bytes_sent": pool.bytes_sent - sent,
+                "bytes_received": pool.bytes_received - received,
+                "test_loss": np.nan,
+                "test_accuracy": np.nan,
+            }
+            last = reason is not None or iteration == run.iterations - 1
+            if evaluate is not None and (iteration % run.evaluate_every == 0 or last):
+                columns["test_loss"], columns["test_accuracy"] = evaluate(good)
+            for name, value in columns.items():
+                history.setdefault(name, []).append(value)
+            workers = {
+                "compute_seconds": pool.compute_seconds,
+                "delay_seconds": pool.delay_seconds,
+                "latency_seconds": pool.latency_seconds,
+                "arrived": done.arrived,
+            }
+            for recorder in recorders:
+                recorder.iteration(columns, workers)
+            if reason is not None:
+                result.outcome = reason
+                break
+        else:
+            good[:] = optimizer.answer(x)
+            result.outcome = f"{run.iterations} iterations done"
+        result.complete = True
+    except Interrupted:
+        good[:] = optimizer.answer(x)
+        result.error = GaveUp("interrupted by a signal; the state so far is saved")
+        result.outcome = "interrupted"
+    except GaveUp as error:
+        result.error = error
+        result.outcome = str(error)
+    result.history = {name: np.array(values) for name, values in history.items()}
+    return result
+
+
+def _reached(run: Run, loss: float, norm: float, began: float) -> str | None:
+    if run.target_loss is not None and loss <= run.target_loss:
+        return f"target loss {run.target_loss:g} reached"
+    if run.target_gradient_norm is not None and norm <= run.target_gradient_norm:
+        return f"target gradient norm {run.target_gradient_norm:g} reached"
+    if run.max_seconds is not None and began >= run.max_seconds:
+        return f"max_seconds {run.max_seconds:g} used up"
+    return None

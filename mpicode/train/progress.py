@@ -1,0 +1,52 @@
+"""What the master says while it trains: a bar on a terminal, else a plain line every few seconds."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+_SECONDS_BETWEEN_LINES = 5.0
+
+
+class Progress:
+    """A recorder that shows iteration, loss and waiting on stderr."""
+
+    def __init__(self, iterations: int, n_workers: int) -> None:
+        self._n_workers = n_workers
+        self._iterations = iterations
+        self._done = 0
+        self._accuracy = ""
+        self._bar: Any = None
+        self._next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
+        # under mpirun stderr is a pipe; the launcher says whether a terminal is at its end
+        if sys.stderr.isatty() or os.environ.get("MPICODE_TTY") == "1":
+            from tqdm import tqdm
+
+            self._bar = tqdm(
+                total=iterations, unit="it", dynamic_ncols=True, mininterval=0.2, file=sys.stderr
+            )
+
+    def iteration(self, columns: Mapping[str, float], workers: Mapping[str, Any]) -> None:
+        """Show one iteration, if it is time to."""
+        self._done += 1
+        if columns["test_accuracy"] == columns["test_accuracy"]:
+            self._accuracy = f", test accuracy {columns['test_accuracy']:.4f}"
+        if self._bar is not None:
+            self._bar.update()
+            self._bar.set_postfix_str(self._text(columns), refresh=False)
+        elif time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
+            done = f"iteration {self._done} of {self._iterations}"
+            print(f"mpicode: {done}, {self._text(columns)}", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Leave the terminal tidy."""
+        if self._bar is not None:
+            self._bar.close()
+
+    def _text(self, columns: Mapping[str, float]) -> str:
+        arrived = f"{columns['n_arrived']}/{self._n_workers} used"
+        return f"loss {columns['loss']:.5g}{self._accuracy}, {arrived}, wait {columns['wait']:.3g} s"

@@ -1,0 +1,232 @@
+"""One run, from a configuration to a result: on an MPI communicator, or in process."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import kernels
+from ..config import Config
+from ..errors import ConfigError
+from ..pool import WorkerPool, largest_answer, wire, worker_loop
+from ..pool.transport import Transport
+from ..pool.virtual import Costs, VirtualMaster
+from ..results import RunWriter
+from .coded_gradient import CodedGradient
+from .loop import Recorder, Result, train
+from .setup import Setup, build
+
+if TYPE_CHECKING:
+    from mpi4py.MPI import Intracomm
+
+_GRACE_SECONDS = 5.0
+
+
+def run(
+    config: Config | Mapping[str, Any] | str | os.PathLike[str],
+    comm: Intracomm | None = None,
+    *,
+    recorders: list[Recorder] | None = None,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> Result | None:
+    """Train as the configuration says.
+
+    config      : a `Config`, the nested tables of one, or the path of a TOML file
+    comm        : an mpi4py communicator whose rank 0 becomes the master and ranks 1 to
+                  ``run.n_workers`` the workers; all its ranks must call. None: the workers live in
+                  this process, under a virtual clock
+    recorders   : objects with a method ``iteration(columns, workers)``, called after each iteration
+    interrupted : asked while waiting; True ends the run with what it has
+
+    Returns the `Result` on the master, None on all other ranks. A run that gave up (not decodable,
+    diverged, interrupted) returns as well, with the reason in ``Result.error``. Raises
+    `ConfigError`, `DataError`, or `WorkerFailed` with the traceback of a worker's exception; the
+    workers are released first, and the run file, if one is written, is readable.
+    """
+    if isinstance(config, Mapping):
+        config = Config.from_dict(config)
+    elif not isinstance(config, Config):
+        config = Config.load(os.fspath(config))
+    if comm is None:
+        _refuse_world()
+        return _run_virtual(config, recorders or [], interrupted)
+    return _run_mpi(config, comm, recorders or [], interrupted)
+
+
+def _refuse_world() -> None:
+    mpi = sys.modules.get("mpi4py.MPI")
+    size = mpi.COMM_WORLD.size if mpi is not None and mpi.Is_initialized() else 1
+    if size > 1:
+        raise ConfigError(
+            f"comm: None runs the workers in this process, but this is 1 of {size} ranks; "
+            "hand over a communicator, mpi4py.MPI.COMM_WORLD for all of them"
+        )
+
+
+def _run_virtual(
+    config: Config, recorders: list[Recorder], interrupted: Callable[[], bool]
+) -> Result:
+    setup = build(config)
+    try:
+        blocks = setup.blocks()
+        transport = VirtualMaster(
+            lambda worker: setup.work(worker, blocks),
+            setup.code.n_workers,
+            largest_answer(setup.problem.n_parameters + 1, setup.dtype),
+            setup.delay,
+            costs(config),
+        )
+        transport.interrupted = interrupted
+        pool = WorkerPool(
+            transport, payload_length=setup.problem.n_parameters, dtype=setup.dtype
+        )
+        return _master(setup, pool, "virtual clock", recorders)
+    finally:
+        setup.close()
+
+
+def costs(config: Config) -> Costs:
+    """Return the virtual clock's costs as configured."""
+    virtual = config.virtual
+    return Costs(
+        virtual.seconds_per_row,
+        virtual.latency_seconds,
+        virtual.bytes_per_second,
+        virtual.workers_per_node,
+        virtual.cores_per_node,
+    )
+
+
+def _run_mpi(
+    config: Config, comm: Intracomm, recorders: list[Recorder], interrupted: Callable[[], bool]
+) -> Result | None:
+    from ..pool import mpi
+
+    n_workers = config.run.n_workers
+    if comm.size < n_workers + 1:
+        raise ConfigError(
+            f"run.n_workers: {n_workers} workers need {n_workers + 1} ranks, but "
+            f"{comm.size} ranks = 1 master + {comm.size - 1} workers"
+        )
+    part = mpi.group(comm, n_workers)
+    if part is None:
+        return None
+    if part.rank > 0:
+        _serve(config, part)
+        return None
+    setup = None
+    try:
+        setup = build(config)
+        length, dtype = setup.problem.n_parameters, setup.dtype
+    except BaseException:
+        # the workers wait: release them before anything is said
+        WorkerPool(
+            mpi.MPIMaster(part, n_workers, largest_answer(0, np.dtype(np.uint8))),
+            payload_length=0,
+            dtype=np.dtype(np.float64),
+        ).close(_GRACE_SECONDS)
+        raise
+    try:
+        transport = mpi.MPIMaster(part, n_workers, largest_answer(length + 1, dtype))
+        transport.interrupted = interrupted
+        pool = WorkerPool(transport, payload_length=length, dtype=dtype)
+        return _master(setup, pool, mpi.library_version(), recorders)
+    finally:
+        setup.close()
+
+
+def _serve(config: Config, part: Intracomm) -> None:
+    """Be a worker until the master says stop; what goes wrong here is told to the master."""
+    from ..pool import mpi
+
+    setup: Setup | None = None
+    failure: Exception | None = None
+    try:
+        setup = build(config)
+    except Exception as error:
+        failure = error
+
+    def make_work() -> Any:
+        if setup is None:
+            assert failure is not None
+            raise failure
+        return setup.work(part.rank - 1, setup.blocks())
+
+    length = setup.problem.n_parameters if setup else 0
+    dtype = setup.dtype if setup else np.dtype(np.float64)
+    end = mpi.MPIWorker(part, length, dtype, setup.code.n_messages if setup else 0)
+    buffer = wire.new_buffer(largest_answer(length + 1, dtype))
+    delay = setup.delay if setup else None
+    end.run(worker_loop(part.rank - 1, make_work, delay, end.now, buffer), buffer)
+    if setup is not None:
+        setup.close()
+
+
+def _master(setup: Setup, pool: WorkerPool, mpi: str, recorders: list[Recorder]) -> Result:
+    config = setup.config
+    writer = None
+    released = False
+    try:
+        pool.start()
+        if config.output.path is not None:
+            attrs = {
+                "config": config.to_toml(),
+                "seed": config.run.seed,
+                "mpi": mpi,
+                "hosts": pool.hosts,
+                **_facts(),
+            }
+            writer = RunWriter(
+                Path(config.output.path), attrs, pool.n_workers, config.output.flush_seconds
+            )
+            writer.code({"encoding": setup.code.encoding, "owner": setup.code.owner}, 0)
+            pool.log = writer.message
+            recorders = [writer, *recorders]
+        result = train(
+            pool,
+            CodedGradient(pool, setup.code, setup.problem.n_parameters),
+            setup.problem,
+            setup.optimizer(),
+            setup.initial(),
+            config.run,
+            _evaluator(setup) if setup.has_test else None,
+            recorders,
+        )
+        if writer is not None:
+            writer.close(result.parameters, result.complete, result.outcome)
+            result.path = writer.path
+        released = True
+        result.silent = pool.close(_GRACE_SECONDS)
+        return result
+    except BaseException as error:
+        if writer is not None:
+            writer.__exit__(type(error), error, error.__traceback__)
+        raise
+    finally:
+        if not released:
+            pool.close(_GRACE_SECONDS)
+
+
+def _facts() -> dict[str, Any]:
+    from threadpoolctl import threadpool_info
+
+    pools = [info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"]
+    return {"compiled": kernels.COMPILED, "blas_threads": max(pools, default=1)}
+
+
+def _evaluator(setup: Setup) -> Callable[[NDArray[np.float64]], tuple[float, float]]:
+    def evaluate(x: NDArray[np.float64]) -> tuple[float, float]:
+        x = x.astype(setup.dtype)
+        loss = correct = n_rows = 0.0
+        for rows in setup.test_rows():
+            chunk_loss, chunk_correct = setup.problem.evaluate(x, rows)
+            loss, correct, n_rows = loss + chunk_loss, correct + chunk_correct, n_rows + len(rows.y)
+        return loss / n_rows, correct / n_rows
+
+    return evaluate

@@ -1,0 +1,123 @@
+"""What every rank builds from the configuration, each for itself: names cross the wire, not objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import codes, optimizers, problems
+from ..codes import GradientCode
+from ..config import Config
+from ..datasets import Dataset, open_dataset
+from ..errors import ConfigError
+from ..optimizers import Optimizer
+from ..pool import delays
+from ..pool.delays import Delay
+from ..problems import Problem, Rows
+from ..results import read_run
+from .blocks import Blocks, all_rows, held_out
+from .gradient_work import GradientWork
+from .partition import Partition
+
+
+@dataclass(frozen=True)
+class Setup:
+    """The parts of a run. Building it opens the dataset, and checks every key of the configuration."""
+
+    config: Config
+    dtype: np.dtype[Any]
+    dataset: Dataset
+    test: Dataset | None
+    code: GradientCode
+    problem: Problem
+    partition: Partition
+    delay: Delay
+
+    def blocks(self) -> Blocks:
+        """Return an empty store for rows."""
+        memory_bytes = self.config.data.memory_mb * 1e6
+        return Blocks(self.dataset, self.partition, self.dtype, memory_bytes)
+
+    def work(self, worker: int, blocks: Blocks) -> GradientWork:
+        """Return what ``worker`` computes, its rows read."""
+        return GradientWork(
+            worker,
+            self.code,
+            self.problem,
+            blocks,
+            self.partition,
+            self.config.run.batch_size,
+            self.dtype,
+        )
+
+    def optimizer(self) -> Optimizer:
+        """Return a fresh optimizer."""
+        part = self.config.optimizer
+        return optimizers.make(
+            part.name, part.parameters, n_parameters=self.problem.n_parameters
+        )
+
+    def initial(self) -> NDArray[np.float64]:
+        """Return the parameters to begin with, (n_parameters,)."""
+        return self.problem.initial(self.config.run.seed).astype(np.float64)
+
+    @property
+    def has_test(self) -> bool:
+        """Whether anything is held out."""
+        return self.test is not None or self.partition.n_test > 0
+
+    def test_rows(self) -> Iterator[Rows]:
+        """Yield the held-out rows, in chunks."""
+        if self.test is not None:
+            return all_rows(self.test, self.dtype)
+        return held_out(self.dataset, self.partition, self.dtype)
+
+    def close(self) -> None:
+        """Close the dataset files."""
+        self.dataset.close()
+        if self.test is not None:
+            self.test.close()
+
+
+def build(config: Config) -> Setup:
+    """Build the parts; raises `ConfigError` or `DataError` for the first thing that is wrong."""
+    run = config.run
+    code = codes.make(
+        config.code.name, n_workers=run.n_workers, seed=run.seed, **config.code.parameters
+    )
+    delay = delays.make(
+        config.delays.name,
+        config.delays.parameters,
+        n_workers=run.n_workers,
+        seed=run.seed,
+        read_run=read_run,
+    )
+    dataset = open_dataset(config.data.path)
+    dtype = np.dtype(run.dtype)
+    problem = problems.make(
+        config.problem.name,
+        config.problem.parameters,
+        n_features=dataset.n_features,
+        n_classes=dataset.n_classes,
+        task=dataset.task,
+        dtype=dtype,
+    )
+    partition = Partition(dataset.n_samples, code.n_blocks, config.data.test_fraction, run.seed)
+    if run.batch_size is not None and not code.n_blocks <= run.batch_size <= partition.n_train:
+        raise ConfigError(
+            f"run.batch_size: {run.batch_size} is not between the {code.n_blocks} blocks "
+            f"and the {partition.n_train} rows to train on"
+        )
+    test = None if config.data.test is None else open_dataset(config.data.test)
+    if test is not None:
+        for what in ("n_features", "n_classes", "task"):
+            ours, theirs = getattr(dataset, what), getattr(test, what)
+            if ours != theirs:
+                raise ConfigError(f"data.test: {what} is {theirs!r}, but {ours!r} in data.path")
+    setup = Setup(config, dtype, dataset, test, code, problem, partition, delay)
+    setup.optimizer()
+    return setup
