@@ -1,17 +1,23 @@
 """Coding schemes: pure mathematics, no MPI, no files, no clock.
 
-To add a scheme, write one file in ``codes/gradient/`` with a subclass of `GradientCode` that has a
-``name`` and a constructor of keyword-only, annotated parameters, which builds ``encoding`` and
-``owner``; add one line to ``CODES`` below; and add one small class to ``tests/codes/gradient/`` that
-subclasses `CodeSuite` and names the parameters to try. The first line of the class docstring is what
-``mpicode codes`` prints.
+To add a scheme:
+
+1. Write one file in ``codes/gradient/``: a subclass of `GradientCode` with a ``name`` and a
+   constructor of keyword-only, annotated parameters that builds ``encoding`` and ``owner``. The
+   first line of its docstring is what ``mpicode codes`` prints.
+2. Add one line to ``CODES`` below.
+3. Add one small class in ``tests/codes/gradient/`` that subclasses `CodeSuite` and names the
+   parameters to try; the suite holds it to its promises.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from mpicode.registry import Registry
+import numpy as np
+
+from mpicode.errors import ConfigError
+from mpicode.registry import Registry, coerce
 
 from .base import Decoder, Decoding, GradientCode
 from .gradient.cyclic import Cyclic
@@ -43,4 +49,15 @@ def make(name: str, *, n_workers: int, seed: int = 0, **parameters: Any) -> Grad
     Every rank that calls this with the same arguments gets the same code. Raises `ConfigError` for
     an unknown name or parameter, naming the valid ones, and for numbers the scheme cannot serve.
     """
-    return CODES.make(name, parameters, n_workers=n_workers, seed=seed)
+    # A numpy integer out of a loop is as good as a Python one.
+    given = {k: v.item() if isinstance(v, np.generic) else v for k, v in parameters.items()}
+    return CODES.make(
+        name, given, n_workers=_natural(n_workers, "run.n_workers"), seed=_natural(seed, "run.seed")
+    )
+
+
+def _natural(value: Any, key: str) -> int:
+    number: int = coerce(value.item() if isinstance(value, np.generic) else value, int, key)
+    if number < 0:
+        raise ConfigError(f"{key}: must not be negative, got {number}")
+    return number

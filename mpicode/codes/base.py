@@ -12,24 +12,29 @@ from scipy import sparse
 
 from mpicode.errors import ConfigError
 
-from .decoder import Decoder, Decoding
+from .decoder import CountingDecoder, Decoder, Decoding
 
-__all__ = ["Decoder", "Decoding", "GradientCode"]
+__all__ = ["CountingDecoder", "Decoder", "Decoding", "GradientCode"]
 
 # Decodings kept: enough for every pair of 40 lost workers, small beside one parameter vector.
 CACHE_SIZE = 1024
+
+# Directions of the messages weaker than this, relative to the strongest, are rounding of the
+# encoding: codes that promise an exact sum have theirs above the inverse of their amplification.
+WEAK = 1e-12
 
 
 class GradientCode:
     """Workers hold plain blocks and send combinations of the pieces of their gradients.
 
-    encoding : (n_messages, n_segments * n_blocks) CSR; column ``u * n_blocks + j`` is piece (j, u),
-               segment ``u`` of the gradient of block ``j``
+    encoding : (n_messages, n_segments * n_blocks), any scipy sparse or dense matrix, kept as CSR;
+               column ``u * n_blocks + j`` is piece (j, u), segment ``u`` of block ``j``'s gradient
     owner    : (n_messages,), the worker that computes each message
+    max_stragglers : this many lost workers, any of them, still decode exactly; None where the
+               code promises no exact sum
 
-    A scheme builds these two and passes them on; it overrides `solve` and `decoder` only where it
-    knows better than least squares. ``max_stragglers`` lost workers, any of them, still decode
-    exactly; None where the code never promises that.
+    A scheme builds the encoding and passes it on; it overrides `solve` and `decoder` only where it
+    knows better than least squares.
     """
 
     name: ClassVar[str]
@@ -47,6 +52,8 @@ class GradientCode:
         max_stragglers: int | None = None,
     ) -> None:
         self.encoding = sparse.csr_array(encoding)
+        self.encoding.eliminate_zeros()
+        self.encoding.sort_indices()
         self.owner = np.array(owner, dtype=np.intp)
         self.owner.flags.writeable = False
         self.n_workers = n_workers
@@ -55,11 +62,28 @@ class GradientCode:
         self.n_messages = self.owner.size
         self.max_stragglers = max_stragglers
         self._decodings: OrderedDict[bytes, Decoding] = OrderedDict()
+        self._check()
+
+    def _check(self) -> None:
+        wanted = (self.n_messages, self.n_segments * self.n_blocks)
+        if self.encoding.shape != wanted:
+            raise ConfigError(
+                f"code {self.name!r}: encoding is {self.encoding.shape}, but {self.n_messages} "
+                f"messages and {self.n_segments} x {self.n_blocks} pieces make {wanted}"
+            )
+        if not np.isfinite(self.encoding.data).all():
+            raise ConfigError(f"code {self.name!r}: encoding holds a number that is not finite")
+        outside = self.owner[(self.owner < 0) | (self.owner >= self.n_workers)]
+        if outside.size:
+            raise ConfigError(
+                f"code {self.name!r}: a message belongs to worker {outside[0]}, "
+                f"but there are {self.n_workers}"
+            )
 
     def messages(self, worker: int) -> npt.NDArray[np.intp]:
         """Return the numbers of the messages that ``worker`` computes, ascending."""
         if not 0 <= worker < self.n_workers:
-            raise ConfigError(f"worker {worker} does not exist: the code has {self.n_workers}")
+            raise ConfigError(f"worker {worker} does not exist: there are {self.n_workers}")
         return np.flatnonzero(self.owner == worker)
 
     def blocks(self, worker: int) -> npt.NDArray[np.intp]:
@@ -72,7 +96,10 @@ class GradientCode:
         return self.blocks(worker).size / self.n_blocks
 
     def decode(self, arrived: npt.NDArray[np.bool_]) -> Decoding:
-        """Return how to combine what arrived, (n_messages,) bool; the same object for the same set."""
+        """Return how to combine what arrived; for the same set, the same object.
+
+        arrived : (n_messages,) bool
+        """
         mask = np.asarray(arrived)
         if mask.dtype != np.bool_ or mask.shape != (self.n_messages,):
             raise ConfigError(
@@ -90,38 +117,52 @@ class GradientCode:
 
     def decoder(self, kind: str = "gradient") -> Decoder:
         """Return an empty decoder for the answers to requests of ``kind``."""
-        if kind not in self.kinds:
-            raise ConfigError(
-                f"code.name: {self.name!r} answers {', '.join(self.kinds)}, not {kind!r}"
-            )
-        return self._decoder()
-
-    def _decoder(self) -> Decoder:
+        self.check_kind(kind)
         return Decoder(self)
 
-    def solve(self, arrived: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
-        """Return the (n_segments, n_messages) coefficients of least residual, and of these the smallest.
+    def check_kind(self, kind: str) -> None:
+        """Raise `ConfigError` unless the code serves requests of ``kind``."""
+        if kind not in self.kinds:
+            raise ConfigError(
+                f"code.name: {self.name!r} serves {', '.join(self.kinds)}, not {kind!r}"
+            )
 
-        arrived : (n_messages,) bool
+    def solve(self, arrived: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+        """Return the coefficients of least residual, and of all these the smallest.
+
+        arrived : (n_messages,) bool      returns (n_segments, n_messages), 0 where nothing arrived
+
+        Solved by singular values on the rows that arrived. The normal equations would be cheaper
+        and lose twice the digits (measured for `cyclic` with 24 workers, 6 of them lost: 4e-9
+        instead of 1e-12), which would break the promise of an exact sum.
         """
-        matrix, target = self._system
-        coefficients = np.zeros((self.n_segments, self.n_messages), dtype=matrix.dtype)
+        messages, targets = self.system
+        coefficients = np.zeros((self.n_segments, self.n_messages), dtype=messages.dtype)
         rows = np.flatnonzero(arrived)
         if rows.size:
-            coefficients[:, rows] = np.linalg.lstsq(matrix[:, rows], target, rcond=None)[0].T
+            coefficients[:, rows] = np.linalg.lstsq(messages[:, rows], targets, rcond=WEAK)[0].T
         return coefficients
 
     @cached_property
-    def _system(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        matrix = self.encoding.toarray().T
-        if matrix.shape[0] <= self.n_messages:
-            return matrix, self._target.T
-        basis, triangle = np.linalg.qr(matrix)
-        return triangle, basis.conj().T @ self._target.T
+    def system(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """The messages and what they should sum to: what decoding is solved from.
+
+        (dimension, n_messages) and (dimension, n_segments): the encoding's transpose and the sums'
+        pieces, rotated into the space the messages span where that is smaller than the number of
+        pieces. So the dimension is at most n_messages.
+        """
+        messages = self.encoding.toarray().T
+        targets = self._target.T
+        if len(messages) <= self.n_messages:
+            return messages, targets.astype(messages.dtype)
+        basis, rotated = np.linalg.qr(messages)
+        return rotated, basis.conj().T @ targets
 
     @cached_property
     def _target(self) -> npt.NDArray[np.float64]:
-        return np.kron(np.eye(self.n_segments), np.ones((1, self.n_blocks)))
+        """Which pieces make up each segment of the sum, (n_segments, n_segments * n_blocks)."""
+        target: npt.NDArray[np.float64] = np.repeat(np.eye(self.n_segments), self.n_blocks, axis=1)
+        return target
 
     def _measure(self, coefficients: npt.NDArray[Any]) -> Decoding:
         missed = coefficients @ self.encoding - self._target

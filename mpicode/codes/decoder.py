@@ -7,13 +7,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mpicode import kernels
 from mpicode.errors import ConfigError
+from mpicode.kernels import combine
+
+from .span import Span
 
 if TYPE_CHECKING:
     from .base import GradientCode
 
-Vector = npt.NDArray[Any]
+# A sum is called exact when its residual is at most this, relative to that of no message at all:
+# 1e-10 of the blocks' root sum of squares.
+EXACT = 1e-20
+
+# Only when the span says it is about this near is the decoding itself asked: the span of nearly
+# dependent messages is less accurate than the decoding.
+NEAR = 1e-12
 
 
 class Decoding(NamedTuple):
@@ -32,74 +40,111 @@ class Decoding(NamedTuple):
 
 
 class Decoder:
-    """Takes the messages of one round as they land.
+    """Takes the messages of one round as they land; ready when they determine the sum.
 
     One object serves all rounds: `reset` makes it empty again. Payloads are kept by reference,
-    never copied and never written to; whoever owns their memory may have it back after `reset`.
+    never copied and never written to; their memory may be used again after `reset`.
     """
 
-    def __init__(self, code: GradientCode, n_awaited: int | None = None) -> None:
+    def __init__(self, code: GradientCode) -> None:
         self.code = code
-        self.n_awaited = code.n_messages if n_awaited is None else n_awaited
         self.arrived = np.zeros(code.n_messages, dtype=bool)
-        self.n_arrived = 0
         self.n_duplicates = 0
         self.n_stale = 0
-        self._payloads: list[Vector | None] = [None] * code.n_messages
+        self._payloads: list[npt.NDArray[Any] | None] = [None] * code.n_messages
+        self._arrivals: list[int] = []
+        self._span: Span | None = None
+        self._n_spanned = 0
+
+    @property
+    def n_arrived(self) -> int:
+        """The number of messages kept."""
+        return len(self._arrivals)
 
     def reset(self) -> None:
         """Forget all messages and counts: the next round begins."""
+        for message in self._arrivals:
+            self._payloads[message] = None
+        self._arrivals.clear()
         self.arrived[:] = False
-        self.n_arrived = self.n_duplicates = self.n_stale = 0
-        self._payloads = [None] * self.code.n_messages
+        self.n_duplicates = self.n_stale = self._n_spanned = 0
+        if self._span is not None:
+            self._span.clear()
 
-    def add(self, message: int, payload: Vector, age: int = 0) -> bool:
-        """Take one message; return whether it was kept (the payload is then referenced).
+    def add(self, message: int, payload: npt.NDArray[Any], age: int = 0) -> bool:
+        """Take one message; return whether it was kept, so that its payload is now referenced.
 
-        message : its number          payload : (length,), 1-D and contiguous
+        message : its number          payload : (length,), contiguous
         age     : iterations since the parameters it was computed at. This decoder takes age 0
                   alone; older messages are counted in ``n_stale`` and left.
 
         The first copy of a message is used, later ones are counted in ``n_duplicates``.
         """
-        if not 0 <= message < self.code.n_messages:
+        if not 0 <= message < len(self._payloads):
             raise ConfigError(
-                f"message {message} does not exist: the code has {self.code.n_messages}"
+                f"message {message} does not exist: code {self.code.name!r} "
+                f"has messages 0 to {len(self._payloads) - 1}"
             )
         if age:
             self.n_stale += 1
             return False
-        if self.arrived[message]:
+        if self._payloads[message] is not None:
             self.n_duplicates += 1
             return False
-        self.arrived[message] = True
-        self.n_arrived += 1
         self._payloads[message] = payload
+        self._arrivals.append(message)
+        self.arrived[message] = True
         return True
-
-    def payloads(self) -> dict[int, Vector]:
-        """Return the payloads held, by message number."""
-        return {i: payload for i, payload in enumerate(self._payloads) if payload is not None}
 
     @property
     def ready(self) -> bool:
-        """Whether what arrived is enough to stop waiting."""
-        return self.n_arrived >= self.n_awaited
+        """Whether what arrived gives the exact sum, or nothing more can come."""
+        if len(self._arrivals) == len(self._payloads):
+            return True
+        messages, targets = self.code.system
+        if self._span is None:
+            self._span = Span(targets)
+        for message in self._arrivals[self._n_spanned :]:
+            self._span.add(messages[:, message])
+        self._n_spanned = len(self._arrivals)
+        everything = self.code.n_segments * self.code.n_blocks
+        return (
+            self._span.missing <= NEAR * everything
+            and self.code.decode(self.arrived).residual <= EXACT * everything
+        )
 
     def order(self, messages: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-        """Return the order in which ``messages`` are summed; by number unless a scheme says otherwise."""
+        """Return ``messages`` in the order in which they are summed: by number."""
         return messages
 
-    def estimate(self, out: Vector) -> Decoding:
-        """Write the best estimate from what arrived so far into ``out``.
+    def estimate(self, out: npt.NDArray[Any]) -> Decoding:
+        """Write the best estimate from what arrived so far into ``out``; allowed at any time.
 
-        out : (n_segments, length), row ``u`` becomes segment ``u`` of the sum of all blocks.
+        out : (n_segments, length); row ``u`` becomes segment ``u`` of the sum of all blocks.
         """
+        if out.ndim != 2 or len(out) != self.code.n_segments:
+            raise ConfigError(
+                f"out: wants ({self.code.n_segments}, length) for code {self.code.name!r}, "
+                f"got {out.shape}"
+            )
         decoding = self.code.decode(self.arrived)
-        for row, target in zip(decoding.coefficients, out, strict=True):
-            used = self.order(np.flatnonzero(row))
+        for coefficients, segment in zip(decoding.coefficients, out, strict=True):
+            used = self.order(np.flatnonzero(coefficients))
             if used.size:
-                kernels.combine(row[used], [self._payloads[i] for i in used], target)
+                combine(coefficients[used], [self._payloads[i] for i in used.tolist()], segment)
             else:
-                target[:] = 0
+                segment[:] = 0
         return decoding
+
+
+class CountingDecoder(Decoder):
+    """Ready when a given number of messages have arrived, whichever they are."""
+
+    def __init__(self, code: GradientCode, n_awaited: int) -> None:
+        super().__init__(code)
+        self.n_awaited = n_awaited
+
+    @property
+    def ready(self) -> bool:
+        """Whether enough messages arrived."""
+        return len(self._arrivals) >= self.n_awaited

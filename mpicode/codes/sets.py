@@ -15,20 +15,22 @@ if TYPE_CHECKING:
 Sets = npt.NDArray[np.intp]
 
 
-def straggler_sets(n: int, size: int, count: int, rng: np.random.Generator) -> Sets:
-    """Return sets of ``size`` out of ``n`` workers, (n_sets, size), each ascending.
+def all_sets(n: int, size: int) -> Sets:
+    """Return every set of ``size`` out of ``n`` workers, (n_sets, size), in lexical order."""
+    everything = np.array(list(combinations(range(n), size)), dtype=np.intp)
+    return everything.reshape(comb(n, size), size)
 
-    All of them, in order, if there are at most ``count``; otherwise ``count`` drawn uniformly.
-    """
+
+def straggler_sets(n: int, size: int, count: int, rng: np.random.Generator) -> Sets:
+    """Return all sets of ``size`` workers if at most ``count`` exist, else ``count`` random ones."""
     if comb(n, size) <= count:
-        everything = np.array(list(combinations(range(n), size)), dtype=np.intp)
-        return everything.reshape(comb(n, size), size)
+        return all_sets(n, size)
     drawn = np.argpartition(rng.random((count, n)), size - 1, axis=1)[:, :size]
     return np.sort(drawn, axis=1)
 
 
 def runs(n: int, size: int, stride: int = 1) -> Sets:
-    """Return the ``n`` sets of ``size`` workers in steps of ``stride`` around the ring, (n, size)."""
+    """Return the ``n`` sets of ``size`` workers, ``stride`` apart, around the ring, (n, size)."""
     return np.sort((np.arange(n)[:, None] + stride * np.arange(size)) % n, axis=1)
 
 

@@ -1,4 +1,4 @@
-"""Fractional repetition (Tandon, Lei, Dimakis & Karampatziakis, "Gradient Coding", ICML 2017, section 3)."""
+"""Fractional repetition: Tandon, Lei, Dimakis & Karampatziakis, "Gradient Coding", ICML 2017."""
 
 from __future__ import annotations
 
@@ -42,8 +42,9 @@ class FractionalRepetition(GradientCode):
             nearest = sorted(sorted(valid, key=lambda v: abs(v - n_stragglers))[:2])
             below = n_workers // size * size
             raise ConfigError(
-                f"code.n_stragglers: groups of {size} do not divide {n_workers} workers; nearest valid: "
-                f"n_stragglers {' or '.join(map(str, nearest))}, or {below} or {below + size} workers"
+                f"code.n_stragglers: groups of {size} do not divide {n_workers} workers; nearest "
+                f"valid: n_stragglers {' or '.join(map(str, nearest))}, "
+                f"or {below} or {below + size} workers"
             )
         n_groups = n_workers // size
         share = blocks_per_part(n_workers if n_blocks is None else n_blocks, n_groups, "groups")
@@ -66,39 +67,43 @@ class FractionalRepetition(GradientCode):
         coefficients[0, rows[first]] = 1.0
         return coefficients
 
-    def _decoder(self) -> Decoder:
+    def decoder(self, kind: str = "gradient") -> Decoder:
+        """Return a decoder that counts groups."""
+        self.check_kind(kind)
         return GroupDecoder(self)
 
 
 class GroupDecoder(Decoder):
-    """Keeps the first answer of each group and counts groups."""
+    """Keeps the first answer of each group; ready when every group has answered."""
 
     code: FractionalRepetition
 
     def __init__(self, code: FractionalRepetition) -> None:
         super().__init__(code)
-        self._covered = [False] * code.n_groups
+        self._groups: list[int] = code.group.tolist()
+        self._answered = [False] * code.n_groups
 
     def reset(self) -> None:
         """Forget all messages and counts: the next round begins."""
         super().reset()
-        self._covered = [False] * self.code.n_groups
+        self._answered[:] = [False] * self.code.n_groups
 
     def add(self, message: int, payload: npt.NDArray[Any], age: int = 0) -> bool:
-        """Take one message unless its group has answered already (then it counts as a duplicate)."""
-        if 0 <= message < self.code.n_messages and not age:
-            group = self.code.group[message]
-            if self._covered[group]:
+        """Take one message; after the first of its group the others count as duplicates."""
+        if 0 <= message < len(self._groups) and not age:
+            group = self._groups[message]
+            if self._answered[group]:
                 self.n_duplicates += 1
                 return False
-            self._covered[group] = True
+            self._answered[group] = True
         return super().add(message, payload, age)
 
     @property
     def ready(self) -> bool:
         """Whether every group has answered."""
-        return self.n_arrived == self.code.n_groups
+        return len(self._arrivals) == self.code.n_groups
 
     def order(self, messages: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-        """Sum by group, whoever answered for it."""
-        return messages[np.argsort(self.code.group[messages])]
+        """Return ``messages`` in the order of their groups, whoever answered for them."""
+        ordered: npt.NDArray[np.intp] = messages[np.argsort(self.code.group[messages])]
+        return ordered

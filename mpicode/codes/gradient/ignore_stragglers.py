@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..base import Decoder, GradientCode
+from ..base import CountingDecoder, Decoder, GradientCode
 from ..checks import blocks_per_part, check_stragglers
 
 
@@ -29,7 +29,7 @@ class IgnoreStragglers(GradientCode):
     ) -> None:
         check_stragglers(n_workers, n_stragglers)
         share = blocks_per_part(n_blocks, n_workers, "workers")
-        self.n_awaited = n_workers - n_stragglers
+        self._n_awaited = n_workers - n_stragglers
         super().__init__(
             np.kron(np.eye(n_workers), np.ones((1, share))),
             np.arange(n_workers),
@@ -41,5 +41,7 @@ class IgnoreStragglers(GradientCode):
         """Scale every answer by n_workers over the number of answers."""
         return arrived[None, :] * (self.n_workers / max(1, int(arrived.sum())))
 
-    def _decoder(self) -> Decoder:
-        return Decoder(self, self.n_awaited)
+    def decoder(self, kind: str = "gradient") -> Decoder:
+        """Return a decoder that is ready after n_workers - n_stragglers answers."""
+        self.check_kind(kind)
+        return CountingDecoder(self, self._n_awaited)

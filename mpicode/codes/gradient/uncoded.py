@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..base import GradientCode
+from ..base import CountingDecoder, Decoder, GradientCode
 from ..checks import blocks_per_part, check_stragglers
 
 
@@ -23,3 +23,8 @@ class Uncoded(GradientCode):
             n_blocks=n_workers * share,
             max_stragglers=0,
         )
+
+    def decoder(self, kind: str = "gradient") -> Decoder:
+        """Return a decoder that is ready when all workers have answered."""
+        self.check_kind(kind)
+        return CountingDecoder(self, self.n_workers)
