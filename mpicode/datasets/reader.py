@@ -23,14 +23,9 @@ SAMPLED_ROWS = 16
 class Dataset:
     """A dataset file, or the shards that one joins, open for reading.
 
-    Attributes
-    ----------
-    n_samples, n_features, task, n_classes, sparse
-        As in `mpicode.datasets.layout`.
-    dtype
-        What `read` gives unless asked otherwise: the stored float type, float32 for stored integers.
-    meta, scale
-        All attributes of the file; the factor for stored integers, or None.
+    ``n_samples``, ``n_features``, ``task``, ``n_classes`` and ``sparse`` are as in
+    `mpicode.datasets.layout`; ``dtype`` is what `read` gives unless asked otherwise: the ``stored``
+    type, float32 for stored integers, which ``scale`` multiplies; ``meta`` are all attributes.
 
     A sharded dataset is read from its shards, not through the virtual datasets: HDF5 answers for a
     shard that is missing or damaged with fill values and no error.
@@ -52,6 +47,11 @@ class Dataset:
             raise
         self._starts = [shard.start for shard in self.shards]
 
+    @property
+    def n_stored(self) -> int:
+        """How many values of X the file holds: the nonzeros of CSR data."""
+        return int(self._head.values.size)
+
     def read(self, start: int, stop: int, dtype: Any = None) -> tuple[Any, npt.NDArray[Any]]:
         """Return ``(X, y)`` of the rows ``start <= row < stop``; only these are read.
 
@@ -72,6 +72,16 @@ class Dataset:
         from scipy.sparse import vstack
 
         return vstack([X for X, _ in pieces], format="csr"), y
+
+    def nbytes(self, start: int, stop: int, dtype: Any = None) -> int:
+        """Return the memory that `read` gives for these rows, in bytes."""
+        self._check_range(start, stop)
+        itemsize = (self.dtype if dtype is None else np.dtype(dtype)).itemsize
+        n_rows = stop - start
+        if not self.sparse:
+            return n_rows * (self.n_features * itemsize + 8)
+        stored = sum(part.n_stored(a, b) for part, a, b in self.parts(start, stop))
+        return n_rows * 16 + stored * (itemsize + 4)
 
     def _check_range(self, start: int, stop: int) -> None:
         if not 0 <= start <= stop <= self.n_samples:
@@ -129,8 +139,8 @@ class Dataset:
         single file and for shards of the same rows, wherever they lie.
         """
         content = self.meta.content or self._sampled_content()
-        facts = (self.n_samples, self.n_features, self.sparse, self.stored.name, self.scale)
-        facts += (self.task, self.n_classes, content)
+        what = (self.task, self.n_classes, self.n_samples, self.n_features)
+        facts = (*what, self.sparse, self.stored.name, self.scale, content)
         return hashlib.sha256(repr(facts).encode()).hexdigest()
 
     def _sampled_content(self) -> str:

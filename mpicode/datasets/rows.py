@@ -84,7 +84,9 @@ class RowFile:
         _kind(self.indptr, path, "iu")
         shape = np.asarray(group.attrs.get("shape", ()))
         if shape.shape != (2,) or shape.dtype.kind not in "iu":
-            raise DataError(f"{path}: attribute 'shape' of X must be two integers, got {shape.tolist()}")
+            raise DataError(
+                f"{path}: attribute 'shape' of X must be two integers, got {shape.tolist()}"
+            )
         if shape[0] != self.n_samples:
             raise DataError(f"{path}: X has {shape[0]} rows, y has {self.n_samples}")
         if len(self.indptr) != self.n_samples + 1:
@@ -107,8 +109,14 @@ class RowFile:
             dataset.read_direct(out, np.s_[start:stop])
         except (OSError, RuntimeError) as error:
             name = dataset.name.lstrip("/")
-            raise DataError(f"{self.path}: {name}, {rows}: cannot be read: {reason(error)}") from error
+            raise DataError(
+                f"{self.path}: {name}, {rows}: cannot be read: {reason(error)}"
+            ) from error
         return out
+
+    def n_stored(self, start: int, stop: int) -> int:
+        """Return how many entries of a sparse X the rows ``start`` to ``stop`` hold."""
+        return int(self.indptr[stop]) - int(self.indptr[start])
 
     def read_stored(self, start: int, stop: int) -> tuple[tuple[Array, ...], Array]:
         """Return rows as they stand in the file: ``(X,)`` or ``(lengths, indices, data)``, and ``y``."""
@@ -134,7 +142,9 @@ class RowFile:
             low, high = int(indices.min()), int(indices.max())
             if low < 0 or high >= self.n_features:
                 wrong = low if low < 0 else high
-                row = start + int(np.searchsorted(np.cumsum(lengths), np.argmax(indices == wrong), "right"))
+                row = start + int(
+                    np.searchsorted(np.cumsum(lengths), np.argmax(indices == wrong), "right")
+                )
                 raise DataError(
                     f"{self.path}: X/indices, row {row}: column {wrong} of {self.n_features}"
                 )

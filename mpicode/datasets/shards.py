@@ -57,7 +57,9 @@ def shard_name(folder: str, number: int) -> str:
     return f"{folder}/shard-{number:05d}.h5"
 
 
-def _join(group: h5py.Group, name: str, sources: list[tuple[str, int]], dtype: Any, width: int) -> None:
+def _join(
+    group: h5py.Group, name: str, sources: list[tuple[str, int]], dtype: Any, width: int
+) -> None:
     """Make the virtual dataset ``name`` out of the arrays of that name in the shards.
 
     sources : per shard its file name and length      width : columns, 0 for a vector
@@ -69,7 +71,9 @@ def _join(group: h5py.Group, name: str, sources: list[tuple[str, int]], dtype: A
     at = 0
     for file_name, length in sources:
         if length:
-            layout[at : at + length] = h5py.VirtualSource(file_name, full, shape=(length, *tail), dtype=dtype)
+            layout[at : at + length] = h5py.VirtualSource(
+                file_name, full, shape=(length, *tail), dtype=dtype
+            )
         at += length
     # A reader that goes through HDF5 alone sees these where a shard is missing.
     fill = np.nan if np.dtype(dtype).kind == "f" else (-1 if np.dtype(dtype).kind == "i" else 0)

@@ -212,7 +212,9 @@ class DatasetWriter:
     def append(self, X: Any, y: Array) -> None:
         """Write the next rows: X (n, n_features) as an array or CSR, y (n,)."""
         if X.shape != (len(y), self.shape.n_features):
-            raise DataError(f"{self.path}: X is {X.shape}, ({len(y)}, {self.shape.n_features}) was due")
+            raise DataError(
+                f"{self.path}: X is {X.shape}, ({len(y)}, {self.shape.n_features}) was due"
+            )
         if self.rows + len(y) > self.shape.n_samples:
             raise DataError(
                 f"{self.path}: {self.rows + len(y)} rows or more, {self.shape.n_samples} were announced"
