@@ -55,8 +55,12 @@ class Optimizer(ABC):
         }
         self._scratch = np.empty(min(BLOCK, n_parameters), dtype)
 
+    @np.errstate(over="ignore", invalid="ignore")
     def step(self, x: Float, gradient: Float) -> None:
-        """Replace ``x`` by the next point; both are (n_parameters,)."""
+        """Replace ``x`` by the next point; both are (n_parameters,).
+
+        Numbers that are not finite pass through without a word: the loop sees them in the loss.
+        """
         for what, vector in (("x", x), ("the gradient", gradient)):
             if vector.shape != (self.n_parameters,):
                 raise ConfigError(

@@ -66,13 +66,19 @@ def make(
 def _imported(name: str) -> type[Problem]:
     """Return the class that ``module:Class`` names."""
     module_name, _, class_name = name.partition(":")
+    if not all(part.isidentifier() for part in (*module_name.split("."), class_name)):
+        raise ConfigError(f"problem.name: wants 'module:Class', got {name!r}")
     try:
         module = importlib.import_module(module_name)
-    except (ImportError, ValueError) as error:
+    except ImportError as error:
         raise ConfigError(f"problem.name: cannot import {module_name!r}: {error}") from error
     cls = getattr(module, class_name, None)
     if cls is None:
         raise ConfigError(f"problem.name: module {module_name!r} has no {class_name!r}")
     if not (isinstance(cls, type) and issubclass(cls, Problem)):
         raise ConfigError(f"problem.name: {name!r} is no subclass of mpicode.problems.Problem")
+    missing = [key for key in ("name", "tasks") if not hasattr(cls, key)]
+    missing += sorted(cls.__abstractmethods__)
+    if missing:
+        raise ConfigError(f"problem.name: {name!r} does not define {', '.join(missing)}")
     return cls

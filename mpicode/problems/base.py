@@ -25,6 +25,11 @@ Float = npt.NDArray[np.floating[Any]]
 Integer = npt.NDArray[np.integer[Any]]
 
 
+# For functions of parameters that may have diverged: that is told once, by a loss that is not
+# finite, and not by numpy in the middle of a product.
+quiet = np.errstate(over="ignore", invalid="ignore")
+
+
 class Rows(NamedTuple):
     """Samples: ``X`` (n_rows, n_features), dense or CSR, and ``y`` (n_rows,).
 
@@ -100,6 +105,7 @@ class Problem(ABC):
         """Return where descent starts, (n_parameters,): zeros, good for convex problems."""
         return np.zeros(self.n_parameters, self.dtype)
 
+    @quiet
     def regularise(self, x: Float, gradient: Float) -> float:
         """Add the gradient of the L2 term to ``gradient`` and return the term.
 
@@ -117,12 +123,8 @@ class Problem(ABC):
 
     def check(self, x: Float, rows: Rows, weights: Float | None = None) -> None:
         """Raise an error that names the two numbers that disagree, if some do."""
+        self._check_vector("x", x)
         X, y = rows
-        if x.shape != (self.n_parameters,):
-            raise ConfigError(
-                f"problem.name: {self.name!r} has {self.n_parameters} parameters on this data, "
-                f"the vector given has shape {x.shape}"
-            )
         if X.ndim != 2 or X.shape[1] != self.n_features:
             raise DataError(
                 f"X: the problem has {self.n_features} features, the rows have shape {X.shape}"
@@ -131,10 +133,29 @@ class Problem(ABC):
             raise DataError(f"X: the problem works in {self.dtype}, the rows are {X.dtype}")
         if y.shape != (X.shape[0],):
             raise DataError(f"y: {X.shape[0]} rows, but y has shape {y.shape}")
-        wanted = "floating" if self.task == "regression" else "int64"
-        if not (y.dtype.kind == "f" if self.task == "regression" else y.dtype == np.int64):
-            raise DataError(f"y: {self.task} data wants {wanted} numbers, got {y.dtype}")
+        if self.task == "regression":
+            if y.dtype.kind != "f":
+                raise DataError(f"y: regression data wants floating numbers, got {y.dtype}")
+        elif y.dtype != np.int64:
+            raise DataError(f"y: {self.task} data wants int64 labels, got {y.dtype}")
         if weights is not None and weights.shape != y.shape:
             raise DataError(
                 f"weights: {X.shape[0]} rows, but the weights have shape {weights.shape}"
+            )
+
+    def check_out(self, out: Float) -> None:
+        """Raise an error if a gradient cannot be added to ``out`` in place."""
+        self._check_vector("out", out)
+        if not out.flags.c_contiguous:
+            raise ConfigError(f"out: must be contiguous, its stride is {out.strides[0]} bytes")
+
+    def _check_vector(self, what: str, vector: Float) -> None:
+        if vector.shape != (self.n_parameters,):
+            raise ConfigError(
+                f"{what}: {self.name!r} has {self.n_parameters} parameters on this data, "
+                f"the vector has shape {vector.shape}"
+            )
+        if vector.dtype != self.dtype:
+            raise ConfigError(
+                f"{what}: the problem works in {self.dtype}, the vector is {vector.dtype}"
             )

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import ConfigError, DataError
 from ..kernels import csr_dot, csr_transpose_accumulate
-from .base import Float, Problem, Rows
+from .base import Float, Problem, Rows, quiet
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 # Rows are worked through in chunks that stay in the second-level cache between the product that
 # predicts and the product that sums up, so memory is read once and not twice. The limit on the
 # multiplications keeps a product within what OpenBLAS does without packing its operands, which for
-# matrices of few columns is 2.5 times as fast (benchmarks/gradients.py).
-CHUNK_BYTES = 512 * 1024
+# few outputs is twice as fast. Where that leaves too few rows for a product worth its call, large
+# chunks only bound the scratch memory. Measured by benchmarks/gradients.py.
+CHUNK_BYTES = 1 << 20
 CHUNK_PRODUCTS = 900_000
-CHUNK_ROWS = 64  # at least, so that adding to `out` costs little beside the products
+FEWEST_ROWS = 24
+LARGE_CHUNK = 1024
 
 
 class LinearModel(Problem):
@@ -51,11 +56,12 @@ class LinearModel(Problem):
         self.penalised = slice(0, n_weights)
         self.n_parameters = n_weights + (self.n_outputs if intercept else 0)
         self._outputs = () if self.one_output else (self.n_outputs,)
-        rows = min(CHUNK_BYTES // (n_features * self.dtype.itemsize), CHUNK_PRODUCTS // n_weights)
-        self._chunk = max(CHUNK_ROWS, rows)
-        self._z = np.empty((self._chunk, *self._outputs), self.dtype)
+        rows = CHUNK_BYTES // (n_features * self.dtype.itemsize)
+        if not self.one_output:
+            rows = min(rows, CHUNK_PRODUCTS // n_weights)
+        self._chunk_rows = rows if rows >= FEWEST_ROWS else LARGE_CHUNK
+        self._scratch = np.empty((0, *self._outputs), self.dtype)
         self._product = np.empty((n_features, *self._outputs), self.dtype)
-        self._ones = np.ones(self._chunk, self.dtype)
 
     def unpack(self, x: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """Return views of ``x``: weights and intercepts.
@@ -74,11 +80,11 @@ class LinearModel(Problem):
         """Return how many rows are predicted right; NaN where that has no meaning."""
         return float("nan")
 
+    @quiet
     def gradient(self, x: Float, rows: Rows, weights: Float, out: Float) -> float:
         """See `Problem.gradient`."""
         self.check(x, rows, weights)
-        if out.shape != x.shape:
-            raise ConfigError(f"out: {self.n_parameters} parameters, but out has shape {out.shape}")
+        self.check_out(out)
         weights = np.ascontiguousarray(weights, np.float64)
         out_weights, out_intercepts = self.unpack(out)
         total = 0.0
@@ -89,31 +95,53 @@ class LinearModel(Problem):
             else:
                 csr_transpose_accumulate(*X, z, out_weights)
             if self.intercept:
-                out_intercepts += self._ones[: len(z)] @ z
+                out_intercepts += z.sum(axis=0)
         return total
 
+    @quiet
     def loss(self, x: Float, rows: Rows, weights: Float) -> float:
         """See `Problem.loss`."""
         self.check(x, rows, weights)
         weights = np.ascontiguousarray(weights, np.float64)
-        return sum(self._residual(z, y, weights[c]) for c, _, y, z in self._predict(x, rows))
+        total = 0.0
+        for chunk, _, y, z in self._predict(x, rows):
+            total += self._residual(z, y, weights[chunk])
+        return total
 
+    @quiet
     def evaluate(self, x: Float, rows: Rows) -> tuple[float, float]:
         """See `Problem.evaluate`."""
         self.check(x, rows)
         total = correct = 0.0
         for _, _, y, z in self._predict(x, rows):
             correct += self._correct(z, y)
-            total += self._residual(z, y, self._ones[: len(z)])
+            total += self._residual(z, y, np.ones(len(y)))
         return total, correct
+
+    def check(self, x: Float, rows: Rows, weights: Float | None = None) -> None:
+        """See `Problem.check`; labels must be classes, and a sparse X in CSR form."""
+        super().check(x, rows, weights)
+        X, y = rows
+        if not isinstance(X, np.ndarray) and X.format != "csr":
+            raise DataError(f"X: wants a dense array or CSR, got {X.format}")
+        if self.task != "regression" and y.size:
+            low, high = y.min(), y.max()
+            if low < 0 or high >= self.n_classes:
+                raise DataError(
+                    f"y: label {low if low < 0 else high} is out of range, "
+                    f"the problem has {self.n_classes} classes"
+                )
 
     def _predict(self, x: Float, rows: Rows) -> Iterator[tuple[slice, Any, Any, Float]]:
         """Yield per chunk: which rows, X (an array, or the three of a CSR), y, z = X W + b."""
         X, y = rows.X, np.ascontiguousarray(rows.y)
         weights, intercepts = self.unpack(x)
-        for start in range(0, len(y), self._chunk):
-            chunk = slice(start, min(start + self._chunk, len(y)))
-            z = self._z[: chunk.stop - start]
+        chunk_rows = self._chunk_rows if isinstance(X, np.ndarray) else _sparse_chunk_rows(X)
+        if len(self._scratch) < min(chunk_rows, len(y)):
+            self._scratch = np.empty((min(chunk_rows, len(y)), *self._outputs), self.dtype)
+        for start in range(0, len(y), chunk_rows):
+            chunk = slice(start, min(start + chunk_rows, len(y)))
+            z = self._scratch[: chunk.stop - start]
             if isinstance(X, np.ndarray):
                 part: Any = X[chunk]
                 np.matmul(part, weights, out=z)
@@ -127,14 +155,9 @@ class LinearModel(Problem):
                 z += intercepts
             yield chunk, part, y[chunk], z
 
-    def check(self, x: Float, rows: Rows, weights: Float | None = None) -> None:
-        """See `Problem.check`; labels must also be classes."""
-        super().check(x, rows, weights)
-        if self.task == "regression" or not rows.y.size:
-            return
-        low, high = rows.y.min(), rows.y.max()
-        if low < 0 or high >= self.n_classes:
-            wrong = low if low < 0 else high
-            raise DataError(
-                f"y: label {wrong} is out of range, the problem has {self.n_classes} classes"
-            )
+
+def _sparse_chunk_rows(X: csr_array) -> int:
+    """Return how many rows of a CSR fill a chunk: a value and an index per entry."""
+    entry_bytes = X.data.itemsize + X.indices.itemsize
+    entries_per_row = 1 + X.indptr[-1] // max(1, X.shape[0])
+    return max(FEWEST_ROWS, int(CHUNK_BYTES // (entry_bytes * entries_per_row)))
