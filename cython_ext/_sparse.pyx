@@ -1,6 +1,6 @@
 """Products with a CSR matrix, into memory that is there; see mpicode/kernels/__init__.py."""
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.string cimport memset
 
 from buffers cimport (
@@ -31,69 +31,132 @@ ctypedef fused pointer:
     int64_t
 
 
-cdef Py_ssize_t dot(
-    const floating* data, const index* indices, const pointer* indptr, const floating* x,
-    floating* out, Py_ssize_t n_rows, Py_ssize_t n_features, Py_ssize_t n_entries,
-    Py_ssize_t n_columns,
+cdef extern from "rows.h" nogil:
+    void mpicode_add_row_f32(float value, const float* source, float* target, Py_ssize_t size)
+    void mpicode_add_row_f64(double value, const double* source, double* target, Py_ssize_t size)
+
+
+cdef inline size_t place(index column) noexcept nogil:
+    """The column as an address; a negative one becomes larger than any matrix is wide."""
+    return <uint32_t> column if index is int32_t else <size_t> column
+
+
+cdef inline bint dot_one(
+    const floating* data, const index* indices, Py_ssize_t size, const floating* x,
+    floating* out, size_t n_features,
 ) noexcept nogil:
-    """out = X x; returns the first row that is not a row of X, or -1."""
-    cdef Py_ssize_t row, entry, column, k, start, stop
-    cdef floating total, value
+    """One row times a vector; False if an index is outside."""
+    cdef floating total = 0
+    cdef Py_ssize_t entry
+    for entry in range(size):
+        if place(indices[entry]) >= n_features:
+            return False
+        total += data[entry] * x[place(indices[entry])]
+    out[0] = total
+    return True
+
+
+cdef inline bint dot_some(
+    const floating* data, const index* indices, Py_ssize_t size, const floating* x,
+    floating* out, size_t n_features, Py_ssize_t stride, int width,
+) noexcept nogil:
+    """One row times `width` columns of x, the sums in registers; False if an index is outside."""
+    cdef floating[8] total
+    cdef Py_ssize_t entry
     cdef const floating* source
+    cdef int k
+    for k in range(width):
+        total[k] = 0
+    for entry in range(size):
+        if place(indices[entry]) >= n_features:
+            return False
+        source = x + place(indices[entry]) * stride
+        for k in range(width):
+            total[k] += data[entry] * source[k]
+    for k in range(width):
+        out[k] = total[k]
+    return True
+
+
+cdef inline bint dot_row(
+    const floating* data, const index* indices, Py_ssize_t size, const floating* x,
+    floating* out, size_t n_features, Py_ssize_t n_columns,
+) noexcept nogil:
+    """One row times all columns of x; the row itself is short enough to stay in the cache."""
+    cdef Py_ssize_t k = 0
+    cdef bint good = True
+    while good and k + 8 <= n_columns:
+        good = dot_some(data, indices, size, x + k, out + k, n_features, n_columns, 8)
+        k += 8
+    if good and k + 4 <= n_columns:
+        good = dot_some(data, indices, size, x + k, out + k, n_features, n_columns, 4)
+        k += 4
+    if good and k + 2 <= n_columns:
+        good = dot_some(data, indices, size, x + k, out + k, n_features, n_columns, 2)
+        k += 2
+    if good and k < n_columns:
+        good = dot_some(data, indices, size, x + k, out + k, n_features, n_columns, 1)
+    return good
+
+
+cdef inline bint add_one(
+    const floating* data, const index* indices, Py_ssize_t size, floating residual,
+    floating* out, size_t n_features,
+) noexcept nogil:
+    """Add one row times a number to out; False if an index is outside."""
+    cdef Py_ssize_t entry
+    for entry in range(size):
+        if place(indices[entry]) >= n_features:
+            return False
+        out[place(indices[entry])] += data[entry] * residual
+    return True
+
+
+cdef inline bint add_outer(
+    const floating* data, const index* indices, Py_ssize_t size, const floating* residual,
+    floating* out, size_t n_features, Py_ssize_t n_columns,
+) noexcept nogil:
+    """Add the outer product of one row with its residuals to out; False if an index is outside."""
+    cdef Py_ssize_t entry
     cdef floating* target
-    for row in range(n_rows):
-        start, stop = indptr[row], indptr[row + 1]
-        if not 0 <= start <= stop <= n_entries:
-            return row
-        if n_columns == 1:
-            total = 0
-            for entry in range(start, stop):
-                column = indices[entry]
-                if <size_t> column >= <size_t> n_features:
-                    return row
-                total += data[entry] * x[column]
-            out[row] = total
+    for entry in range(size):
+        if place(indices[entry]) >= n_features:
+            return False
+        target = out + place(indices[entry]) * n_columns
+        if floating is float:
+            mpicode_add_row_f32(data[entry], residual, target, n_columns)
         else:
-            target = out + row * n_columns
-            for k in range(n_columns):
-                target[k] = 0
-            for entry in range(start, stop):
-                column = indices[entry]
-                if <size_t> column >= <size_t> n_features:
-                    return row
-                value = data[entry]
-                source = x + column * n_columns
-                for k in range(n_columns):
-                    target[k] += value * source[k]
-    return -1
+            mpicode_add_row_f64(data[entry], residual, target, n_columns)
+    return True
 
 
-cdef Py_ssize_t transpose_add(
-    const floating* data, const index* indices, const pointer* indptr, const floating* residual,
-    floating* out, Py_ssize_t n_rows, Py_ssize_t n_features, Py_ssize_t n_entries,
-    Py_ssize_t n_columns,
+cdef Py_ssize_t over_rows(
+    bint transposed, const floating* data, const index* indices, const pointer* indptr,
+    const floating* given, floating* out, Py_ssize_t n_rows, Py_ssize_t n_features,
+    Py_ssize_t n_entries, Py_ssize_t n_columns,
 ) noexcept nogil:
-    """out += X^T residual; returns the first row that is not a row of X, or -1."""
-    cdef Py_ssize_t row, entry, column, k, start, stop
-    cdef floating value
-    cdef const floating* source
-    cdef floating* target
+    """Either product; returns the first row that is not a row of X, or -1."""
+    cdef Py_ssize_t row, start, size
+    cdef size_t bound = n_features
+    cdef bint good
+    if index is int32_t:
+        bound = min(bound, <size_t> 1 << 31)
     for row in range(n_rows):
-        start, stop = indptr[row], indptr[row + 1]
-        if not 0 <= start <= stop <= n_entries:
+        start, size = indptr[row], indptr[row + 1] - indptr[row]
+        if not 0 <= start <= indptr[row + 1] <= n_entries:
             return row
-        source = residual + row * n_columns
-        for entry in range(start, stop):
-            column = indices[entry]
-            if <size_t> column >= <size_t> n_features:
-                return row
-            value = data[entry]
-            if n_columns == 1:
-                out[column] += value * source[0]
-            else:
-                target = out + column * n_columns
-                for k in range(n_columns):
-                    target[k] += value * source[k]
+        if transposed and n_columns == 1:
+            good = add_one(data + start, indices + start, size, given[row], out, bound)
+        elif transposed:
+            good = add_outer(data + start, indices + start, size, given + row * n_columns, out,
+                             bound, n_columns)
+        elif n_columns == 1:
+            good = dot_one(data + start, indices + start, size, given, out + row, bound)
+        else:
+            good = dot_row(data + start, indices + start, size, given, out + row * n_columns,
+                           bound, n_columns)
+        if not good:
+            return row
     return -1
 
 
@@ -106,16 +169,10 @@ cdef Py_ssize_t product(
     cdef const floating* source = <const floating*> given.buf
     cdef floating* target = <floating*> out.buf
     if kind_of(indptr) == INT32:
-        if transposed:
-            return transpose_add(data, indices, <const int32_t*> indptr.buf, source, target,
-                                 n_rows, n_features, n_entries, n_columns)
-        return dot(data, indices, <const int32_t*> indptr.buf, source, target,
-                   n_rows, n_features, n_entries, n_columns)
-    if transposed:
-        return transpose_add(data, indices, <const int64_t*> indptr.buf, source, target,
-                             n_rows, n_features, n_entries, n_columns)
-    return dot(data, indices, <const int64_t*> indptr.buf, source, target,
-               n_rows, n_features, n_entries, n_columns)
+        return over_rows(transposed, data, indices, <const int32_t*> indptr.buf, source, target,
+                         n_rows, n_features, n_entries, n_columns)
+    return over_rows(transposed, data, indices, <const int64_t*> indptr.buf, source, target,
+                     n_rows, n_features, n_entries, n_columns)
 
 
 cdef bint multiply(

@@ -17,16 +17,16 @@ from buffers cimport (
 )
 
 from mpicode.kernels import checks
-from mpicode.kernels.slices import SMALLEST, in_slices
+from mpicode.kernels.slices import in_slices
 
-cdef extern from "wide.h" nogil:
+cdef extern from "sums.h" nogil:
     ctypedef void (*Pass "mpicode_pass")(
         const void** vectors, const double* factors, void* out,
         Py_ssize_t start, Py_ssize_t size, bint fresh) noexcept nogil
-    Pass mpicode_add_f32_f32_1, mpicode_add_f32_f32_2, mpicode_add_f32_f32_4, mpicode_add_f32_f32_8
-    Pass mpicode_add_f32_f64_1, mpicode_add_f32_f64_2, mpicode_add_f32_f64_4, mpicode_add_f32_f64_8
-    Pass mpicode_add_f64_f64_1, mpicode_add_f64_f64_2, mpicode_add_f64_f64_4, mpicode_add_f64_f64_8
-    Pass mpicode_add_c128
+    const Pass[4] mpicode_add_f32_f32  # [k] adds 2^k vectors, or is NULL
+    const Pass[4] mpicode_add_f32_f64
+    const Pass[4] mpicode_add_f64_f64
+    const Pass[4] mpicode_add_c128
     void mpicode_triad(double* a, const double* b, double s, const double* c, Py_ssize_t size)
 
 # Elements of ``out`` finished before the next ones are begun: 16 KiB of doubles, so that with more
@@ -36,29 +36,23 @@ cdef enum:
 
 
 cdef struct Passes:
-    Pass one, two, four, eight
+    const Pass* of_two_to_the
     Py_ssize_t width  # doubles per factor
     Py_ssize_t itemsize  # bytes per element of out
 
 
 cdef bint choose(Kind source, Kind target, Passes* passes) noexcept nogil:
     """The loops for these types; False where there are none."""
-    passes.two = passes.four = passes.eight = NULL
-    passes.width = 1
-    passes.itemsize = 4 if target == FLOAT32 else 8
+    passes.width = 2 if target == COMPLEX128 else 1
+    passes.itemsize = 4 if target == FLOAT32 else 8 * passes.width
     if source == FLOAT64 and target == FLOAT64:
-        passes.one, passes.two = mpicode_add_f64_f64_1, mpicode_add_f64_f64_2
-        passes.four, passes.eight = mpicode_add_f64_f64_4, mpicode_add_f64_f64_8
+        passes.of_two_to_the = mpicode_add_f64_f64
     elif source == FLOAT32 and target == FLOAT64:
-        passes.one, passes.two = mpicode_add_f32_f64_1, mpicode_add_f32_f64_2
-        passes.four, passes.eight = mpicode_add_f32_f64_4, mpicode_add_f32_f64_8
+        passes.of_two_to_the = mpicode_add_f32_f64
     elif source == FLOAT32 and target == FLOAT32:
-        passes.one, passes.two = mpicode_add_f32_f32_1, mpicode_add_f32_f32_2
-        passes.four, passes.eight = mpicode_add_f32_f32_4, mpicode_add_f32_f32_8
+        passes.of_two_to_the = mpicode_add_f32_f32
     elif source == COMPLEX128 and target == COMPLEX128:
-        passes.one = mpicode_add_c128
-        passes.width = 2
-        passes.itemsize = 16
+        passes.of_two_to_the = mpicode_add_c128
     else:
         return False
     return True
@@ -69,30 +63,20 @@ cdef void add_all(
     void* out, Py_ssize_t start, Py_ssize_t stop, bint fresh,
 ) noexcept nogil:
     """out[start:stop] = (or +=, unless fresh) the sum, block by block, in the order of the vectors."""
-    cdef Py_ssize_t begin, size, i
-    cdef bint new
-    if count == 0:
-        if fresh:
-            memset(<char*> out + start * passes.itemsize, 0, (stop - start) * passes.itemsize)
-        return
-    begin = start
+    cdef Py_ssize_t begin = start, size, i
+    cdef int k
+    if count == 0 and fresh:
+        memset(<char*> out + start * passes.itemsize, 0, (stop - start) * passes.itemsize)
     while begin < stop:
         size = min(stop - begin, <Py_ssize_t> BLOCK)
         i = 0
         while i < count:
-            new = fresh and i == 0
-            if passes.eight != NULL and count - i >= 8:
-                passes.eight(vectors + i, factors + i, out, begin, size, new)
-                i += 8
-            elif passes.four != NULL and count - i >= 4:
-                passes.four(vectors + i, factors + i, out, begin, size, new)
-                i += 4
-            elif passes.two != NULL and count - i >= 2:
-                passes.two(vectors + i, factors + i, out, begin, size, new)
-                i += 2
-            else:
-                passes.one(vectors + i, factors + passes.width * i, out, begin, size, new)
-                i += 1
+            k = 3
+            while (1 << k) > count - i or passes.of_two_to_the[k] == NULL:
+                k -= 1
+            passes.of_two_to_the[k](
+                vectors + i, factors + passes.width * i, out, begin, size, fresh and i == 0)
+            i += 1 << k
         begin += size
 
 
@@ -134,7 +118,7 @@ cdef class _Sum:
         self.size = self.views[0].shape[0]
         coefficients = checks.coefficients(coefficients, target == COMPLEX128)
         numbers = coefficients.view("f8")
-        choose(COMPLEX128 if target == COMPLEX128 else FLOAT32, target, &self.passes)
+        choose(target, target, &self.passes)
         if numbers.shape[0] != n * self.passes.width:
             return False
         for i in range(n):
@@ -169,19 +153,18 @@ cdef class _Sum:
 def combine(coefficients, vectors, out, threads=1):
     """Write the sum of ``coefficients[i] * vectors[i]`` into ``out``; see the package."""
     cdef _Sum job = _Sum.__new__(_Sum)
+    cdef Py_ssize_t n_threads
     cdef bint fits
     try:
-        fits = job.fill(coefficients, vectors, out) and threads >= 1
+        n_threads = threads
+        fits = n_threads >= 1 and job.fill(coefficients, vectors, out)
     except (TypeError, ValueError, BufferError):
         fits = False
     if not fits:
         del job
         checks.combine(coefficients, vectors, out, threads)
         raise TypeError("combine: wants numpy arrays")
-    if threads == 1 or job.size < 2 * SMALLEST:
-        job.run(0, job.size)
-    else:
-        in_slices(job.run, job.size, threads)
+    in_slices(job.run, job.size, n_threads)
     return out
 
 

@@ -1,35 +1,36 @@
 """The one door to the compiled loops; where they are absent their plain twins serve.
 
-``COMPILED`` says which ones were found; the environment variable ``MPICODE_PLAIN_KERNELS=1`` asks for
-the twins. Arrays are C-contiguous numpy arrays; a wrong one raises `TypeError` (no array, wrong
+``COMPILED`` says which ones were found; the environment variable ``MPICODE_PLAIN_KERNELS=1`` asks
+for the twins. Arrays are C-contiguous numpy arrays; a wrong one raises `TypeError` (no array, wrong
 dtype) or `ValueError` (shape, order, overlap with ``out``, an index or label out of range) with one
-sentence that names the argument. ``out`` is written in place and returned. All release the
-interpreter lock while they work.
+sentence that names the argument. ``out`` is written in place and returned. All let go of the
+interpreter lock while they work. NaN and infinity in the numbers pass through, without a warning.
 
 combine(coefficients, vectors, out, threads=1) -> out
     ``out = sum_i coefficients[i] * vectors[i]``, one pass over memory. coefficients: (n,) numbers;
-    vectors: sequence of n arrays (size,); out: (size,). float32, float64 or complex128, all alike, or
-    float32 vectors into float64. A vector whose coefficient is exactly 0 is not looked at: it may be
-    None, or hold NaN. The sum is taken in the order of the vectors, so the bits depend neither on
-    ``threads`` nor on the CPU, and for real vectors not on whether it is the twin that ran.
+    vectors: sequence of n arrays (size,); out: (size,). float32, float64 or complex128, all alike,
+    or float32 vectors into float64. A vector whose coefficient is exactly 0 is not looked at: it
+    may be None, or hold NaN. The sum is taken in the order of the vectors, so the bits depend
+    neither on ``threads`` nor on the CPU, and for real vectors not on whether the twin ran.
 accumulate(coefficient, vector, out) -> out
     ``out += coefficient * vector``, under the same rules.
 csr_dot(data, indices, indptr, x, out) -> out
     ``out = X @ x`` for a CSR matrix X (n_rows, n_features); x: (n_features,) or (n_features, c),
-    out: (n_rows,) or (n_rows, c); data, x and out float32 or float64 alike, indices and indptr int32
-    or int64. Every index is checked. indptr need not begin at 0: rows i to j of a larger matrix are
-    ``indptr[i:j + 1]`` beside the whole data and indices.
+    out: (n_rows,) or (n_rows, c); data, x and out float32 or float64 alike, indices and indptr
+    int32 or int64. Every index is checked; after an error ``out`` is partly written. indptr need
+    not begin at 0: rows i to j of a matrix are ``indptr[i:j + 1]`` beside all its data and indices.
 csr_transpose_accumulate(data, indices, indptr, residual, out) -> out
-    ``out += X.T @ residual``, with no temporary; residual: (n_rows,) or (n_rows, c),
-    out: (n_features,) or (n_features, c). After an error ``out`` is partly written.
+    ``out += X.T @ residual``, with no temporary, under the same rules; residual: (n_rows,) or
+    (n_rows, c), out: (n_features,) or (n_features, c).
 logistic_residual(z, y, weights, out) -> float
     ``out[i] = weights[i] * (sigmoid(z[i]) - y[i])``; returns ``sum_i weights[i] * loss_i`` with
-    ``loss_i = log(1 + exp(z_i)) - y_i z_i`` in the form that does not overflow. z, out: (n,) float32 or
-    float64 alike; y: (n,) int64 or floating, within [0, 1]; weights: (n,) floating. out may be z.
+    ``loss_i = log(1 + exp(z_i)) - y_i z_i`` in the form that does not overflow. z, out: (n,)
+    float32 or float64 alike; y: (n,) int64 or floating, within [0, 1]; weights: (n,) floating.
+    out may be z.
 softmax_residual(z, y, weights, out) -> float
-    ``out[i] = weights[i] * (softmax(z[i]) - onehot(y[i]))``; returns ``sum_i weights[i] * loss_i`` with
-    ``loss_i = log(sum_k exp(z_ik)) - z_i,y_i``. z, out: (n, c); y: (n,) int64 labels; weights: (n,)
-    floating. out may be z.
+    ``out[i] = weights[i] * (softmax(z[i]) - onehot(y[i]))``; returns ``sum_i weights[i] * loss_i``
+    with ``loss_i = log(sum_k exp(z_ik)) - z_i,y_i``. z, out: (n, c); y: (n,) int64 labels; weights:
+    (n,) floating. out may be z.
 """
 
 from __future__ import annotations

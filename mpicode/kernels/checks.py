@@ -84,8 +84,12 @@ def source_dtypes(out: Array) -> tuple[str, ...]:
     return _FLOATS if out.dtype == np.float64 else (out.dtype.name,)
 
 
-def combine(values: object, vectors: Sequence[object], out: object, threads: object) -> Array:
+def combine(
+    values: object, vectors: Sequence[object] | Array, out: object, threads: object
+) -> Array:
     """Check the arguments of `combine`; return the coefficients as an array."""
+    if not hasattr(vectors, "__len__"):
+        raise TypeError(f"vectors: wants a sequence, got {type(vectors).__name__}")
     target = output("out", out, (*_FLOATS, "complex128"))
     checked = coefficients(values, target.dtype.kind == "c")
     if len(vectors) != checked.size:
@@ -102,7 +106,7 @@ def combine(values: object, vectors: Sequence[object], out: object, threads: obj
         apart(name, given, target)
         if first is None:
             first, dtypes = i, (given.dtype.name,)
-    if isinstance(threads, bool) or not isinstance(threads, (int, np.integer)) or threads < 1:
+    if not isinstance(threads, (int, np.integer)) or threads < 1:
         raise ValueError(f"threads: wants an integer of at least 1, got {threads!r}")
     return checked
 

@@ -90,14 +90,14 @@ def csr_dot(data: Array, indices: Array, indptr: Array, x: Array, out: Array) ->
 def csr_transpose_accumulate(
     data: Array, indices: Array, indptr: Array, residual: Array, out: Array
 ) -> Array:
-    """Add the product of the transposed CSR matrix with ``residual`` to ``out``; see the package."""
+    """Add the product of the transposed matrix with ``residual`` to ``out``; see the package."""
     checks.csr_transpose_accumulate(data, indices, indptr, residual, out)
     out += _matrix(data, indices, indptr, out.shape[0]).T @ residual
     return out
 
 
 def logistic_residual(z: Array, y: Array, weights: Array, out: Array) -> float:
-    """Write ``weights * (sigmoid(z) - y)`` into ``out``, return the weighted loss; see the package."""
+    """Write ``weights * (sigmoid(z) - y)`` into ``out``, return the loss; see the package."""
     checks.logistic(z, y, weights, out)
     wrong = ~((y >= 0) & (y <= 1))
     if wrong.any():
@@ -112,7 +112,7 @@ def logistic_residual(z: Array, y: Array, weights: Array, out: Array) -> float:
 
 
 def softmax_residual(z: Array, y: Array, weights: Array, out: Array) -> float:
-    """Write ``weights * (softmax(z) - onehot(y))`` into ``out``, return the loss; see the package."""
+    """Write ``weights * (softmax(z) - onehot(y))`` into ``out``, return loss; see the package."""
     checks.softmax(z, y, weights, out)
     n_rows, n_classes = z.shape
     if n_rows == 0:
