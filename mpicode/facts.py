@@ -34,25 +34,32 @@ def vendor_and_version(text: str) -> tuple[str, str]:
     return vendor, version.group() if version else ""
 
 
-def cores() -> int:
-    """Return the logical cores this process may use."""
+def cpus() -> list[int]:
+    """Return the numbers of the logical cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
 
 
 def physical_cores() -> int:
     """Return the physical cores this process may use: what Open MPI counts as slots."""
-    if not hasattr(os, "sched_getaffinity"):
-        return cores()
     siblings = set()
-    for cpu in os.sched_getaffinity(0):
+    for cpu in cpus():
         topology = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
         try:
             siblings.add(topology.read_text())
         except OSError:
-            return cores()
+            return len(cpus())
     return len(siblings)
+
+
+def shared_memory_bytes() -> int | None:
+    """Return the free bytes of ``/dev/shm``, None where there is no such thing."""
+    try:
+        free = os.statvfs("/dev/shm")
+    except (OSError, AttributeError):
+        return None
+    return free.f_bavail * free.f_frsize
 
 
 def blas() -> tuple[str, int]:
@@ -92,7 +99,9 @@ def collect(mpi_library: str = "") -> dict[str, Any]:
     return {
         "host": socket.gethostname(),
         "pid": os.getpid(),
-        "cores": cores(),
+        "cores": len(cpus()),
+        "cpus": cpus(),
+        "shared_memory_bytes": shared_memory_bytes(),
         "mpi": f"{vendor} {version}".strip(),
         "blas": library,
         "blas_threads": threads,

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from .errors import ConfigError
 from .facts import physical_cores, vendor_and_version
-from .supervise import leave, run_job
+from .supervise import STATUS_VARIABLE, run_job
 
 __all__ = [
     "Launcher",
@@ -97,6 +97,21 @@ def check_world(
         f"({by.variable}={by.value}), the world of {mpi_library.strip()!r} has 1 rank; "
         "use the mpirun of that library, or let 'mpicode run' start it"
     )
+
+
+def leave(exit_code: int, rank: int) -> int:
+    """Return the code with which this rank must exit; `launch` learns ``exit_code`` from rank 0.
+
+    To be called last of all. Under `launch` on this host the answer is 0, else mpirun adds a notice
+    of its own to our one line, and hydra mixes the codes of all ranks. Anywhere else it is
+    ``exit_code``.
+    """
+    status = os.environ.get(STATUS_VARIABLE)
+    if not status or not Path(status).parent.is_dir():
+        return exit_code
+    if rank == 0:
+        Path(status).write_text(f"{exit_code}\n")
+    return 0
 
 
 def describe_size(n_ranks: int) -> str:

@@ -80,20 +80,6 @@ def run_job(
     return returned if returned >= 0 else 128 - returned
 
 
-def leave(exit_code: int, rank: int) -> int:
-    """Return the code with which this rank must exit; `run_job` learns ``exit_code`` from rank 0.
-
-    Under `run_job` on this host that is 0, else mpirun adds a notice of its own to our one line,
-    and hydra mixes the codes of all ranks. Anywhere else it is ``exit_code``.
-    """
-    status = os.environ.get(STATUS_VARIABLE)
-    if not status or not Path(status).parent.is_dir():
-        return exit_code
-    if rank == 0:
-        Path(status).write_text(f"{exit_code}\n")
-    return 0
-
-
 def _told(status: Path) -> int | None:
     try:
         return int(status.read_text())
