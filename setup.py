@@ -26,9 +26,8 @@ DIRECTIVES = {
     "embedsignature": True,
 }
 
-HEADERS = sorted(
-    path.as_posix() for path in Path("cython_ext").glob("*") if path.suffix in (".h", ".pxd")
-)
+SOURCES = Path("cython_ext")
+HEADERS = sorted(str(path) for path in SOURCES.iterdir() if path.suffix in (".h", ".pxd"))
 
 # No -march: one build must serve every node of a cluster; cython_ext/wide.h clones the hot loops
 # for wider vectors. No contraction to fused multiply-add: a sum has the same bits on every CPU.
