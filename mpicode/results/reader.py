@@ -9,9 +9,9 @@ from typing import Any
 
 import h5py
 import numpy as np
-import scipy.sparse as sp
 
 from ..errors import ConfigError, DataError
+from .layout import load_code
 from .schema import SCHEMA
 
 
@@ -23,7 +23,7 @@ class RunData:
     attrs       : the attributes of the file, plain Python values; ``config`` is TOML text
     iterations  : column name -> (n_iterations,); ``iteration`` is one of them
     workers     : column name -> (n_iterations, n_workers)
-    messages    : structured (n_messages,), in the order they landed
+    messages    : structured (n_messages,), in the order they landed; `MESSAGE` names the fields
     events      : structured (n_events,), ``kind`` and ``detail`` are ``str``
     parameters  : (n_parameters,), None where the run did not get to its end
     codes       : one dict per code used: ``iteration`` it starts at, and its arrays
@@ -46,7 +46,17 @@ class RunData:
     @property
     def complete(self) -> bool:
         """Whether the run came to its end."""
-        return bool(self.attrs["complete"])
+        return bool(self.attrs.get("complete", False))
+
+    @property
+    def n_iterations(self) -> int:
+        """How many iterations are in the file."""
+        return len(self.iterations["iteration"])
+
+    @property
+    def n_workers(self) -> int:
+        """How many workers the run had."""
+        return int(self.workers["arrived"].shape[1])
 
 
 def read_run(path: str | os.PathLike[str]) -> RunData:
@@ -56,7 +66,9 @@ def read_run(path: str | os.PathLike[str]) -> RunData:
     """
     path = Path(path)
     if not path.is_file():
-        raise DataError(f"{path}: no such file")
+        part = path.with_name(path.name + ".part")
+        hint = f"; an unfinished run is in {part}" if part.is_file() else ""
+        raise DataError(f"{path}: no such file{hint}")
     try:
         # A live file is locked by its writer; reading it is safe up to the last flush.
         with h5py.File(path, "r", locking=False) as file:
@@ -66,47 +78,76 @@ def read_run(path: str | os.PathLike[str]) -> RunData:
                     f"its schema is {file.attrs.get('schema', 'missing')}"
                 )
             return _read(path, file)
-    except (OSError, KeyError) as error:
-        raise DataError(f"{path}: cannot be read as a run file: {error}") from None
+    except (OSError, KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}: cannot be read as a run file: {reason}") from None
 
 
 def _read(path: Path, file: h5py.File) -> RunData:
-    iterations = {name: column[()] for name, column in file["iterations"].items()}
-    workers = {name: column[()] for name, column in file["workers"].items() if column.ndim == 2}
+    attrs = {name: _plain(value) for name, value in file.attrs.items()}
+    rows = _rows if attrs["complete"] else _rows_so_far
+    iterations = {name: rows(column) for name, column in file["iterations"].items()}
+    workers = {name: rows(column) for name, column in file["workers"].items() if name != "worker"}
     # Caught between two columns, a live file has some longer than others.
     whole = min(len(column) for column in (*iterations.values(), *workers.values()))
-    events = file["events"]
+    del workers["iteration"]
     return RunData(
         path=path,
-        attrs={name: _plain(value) for name, value in file.attrs.items()},
+        attrs=attrs,
         iterations={name: column[:whole] for name, column in iterations.items()},
         workers={name: column[:whole] for name, column in workers.items()},
-        messages=file["messages"][()],
-        events=_decoded(events[()]),
-        parameters=file["parameters"][()] if "parameters" in file else None,
-        codes=[_code(file["code"][number]) for number in sorted(file["code"], key=int)],
+        messages=rows(file["messages"]),
+        events=_decoded(rows(file["events"])),
+        parameters=_rows(file["parameters"]) if "parameters" in file else None,
+        codes=[
+            {"iteration": int(group.attrs["iteration"]), **load_code(group)}
+            for _, group in sorted(file["code"].items(), key=lambda item: int(item[0]))
+        ],
     )
 
 
+def _rows(dataset: h5py.Dataset) -> np.ndarray:
+    rows: np.ndarray = dataset[()]
+    return rows
+
+
+def _rows_so_far(dataset: h5py.Dataset) -> np.ndarray:
+    """Return the rows of a dataset whose writer may have been killed in the middle of a flush.
+
+    HDF5 writes chunks before it writes how many rows there are. So within those rows a chunk cut in
+    two is right, although its checksum is not; only what came with the last flush may be missing.
+    """
+    try:
+        return _rows(dataset)
+    except OSError:
+        parts = [np.empty((0, *dataset.shape[1:]), dataset.dtype)]
+        for start in range(0, len(dataset), dataset.chunks[0]):
+            try:
+                parts.append(dataset[start : start + dataset.chunks[0]])
+            except OSError:
+                try:
+                    parts.append(_unchecked(dataset, start))
+                except (OSError, ValueError):
+                    break
+        return np.concatenate(parts)
+
+
+def _unchecked(dataset: h5py.Dataset, start: int) -> np.ndarray:
+    """Return the rows of the chunk at ``start``, whatever its checksum says."""
+    _, stored = dataset.id.read_direct_chunk((start, *(0 for _ in dataset.shape[1:])))
+    checksum_bytes = 4
+    rows = np.frombuffer(stored[:-checksum_bytes], dataset.dtype).reshape(dataset.chunks)
+    return rows[: len(dataset) - start]
+
+
 def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
 def _decoded(events: np.ndarray) -> np.ndarray:
     for field in ("kind", "detail"):
-        events[field] = [text.decode() for text in events[field]]
+        events[field] = [text.decode(errors="replace") for text in events[field]]
     return events
-
-
-def _code(group: h5py.Group) -> dict[str, Any]:
-    code: dict[str, Any] = {"iteration": int(group.attrs["iteration"])}
-    for name, item in group.items():
-        if isinstance(item, h5py.Group):
-            parts = (item["data"][()], item["indices"][()], item["indptr"][()])
-            code[name] = sp.csr_array(parts, shape=tuple(item.attrs["shape"]))
-        else:
-            code[name] = item[()]
-    return code
 
 
 def open_run(path: str | os.PathLike[str]) -> Any:
@@ -119,12 +160,8 @@ def open_run(path: str | os.PathLike[str]) -> Any:
     except ImportError:
         raise ConfigError("open_run needs xarray: pip install 'mpicode[analysis]'") from None
     run = read_run(path)
-    number = run.iterations["iteration"]
-    columns = {k: ("iteration", v) for k, v in run.iterations.items() if k != "iteration"}
-    tables = {k: (("iteration", "worker"), v) for k, v in run.workers.items()}
-    n_workers = next(iter(run.workers.values())).shape[1]
+    columns = {name: ("iteration", column) for name, column in run.iterations.items()}
+    tables = {name: (("iteration", "worker"), table) for name, table in run.workers.items()}
     return xarray.Dataset(
-        {**columns, **tables},
-        coords={"iteration": number, "worker": np.arange(n_workers)},
-        attrs=run.attrs,
+        {**columns, **tables}, coords={"worker": np.arange(run.n_workers)}, attrs=run.attrs
     )

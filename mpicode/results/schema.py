@@ -5,10 +5,10 @@ The one place that knows these names; the writer lays them out, the reader looks
 
 from __future__ import annotations
 
-import enum
-
 import h5py
 import numpy as np
+
+from ..outcomes import Outcome
 
 SCHEMA = 1
 
@@ -43,25 +43,8 @@ WORKER_COLUMNS: dict[str, tuple[str, str, str]] = {
     "corrupt": ("?", "1", "the worker's answer was found to be wrong"),
 }
 
-
-class Outcome(enum.IntEnum):
-    """What became of a message."""
-
-    USED = 0
-    STALE_USED = 1
-    STALE_DROPPED = 2
-    DUPLICATE = 3
-    DROPPED = 4
-    CORRUPT = 5
-
-    @property
-    def label(self) -> str:
-        """The word in the file, e.g. ``stale-used``."""
-        return self.name.lower().replace("_", "-")
-
-
 # /messages: ``iteration`` is the master's when the message landed, ``parameters_iteration`` the one
-# whose request (and parameters) it answers, ``seconds`` the time of landing since the start of the run.
+# whose request, and parameters, it answers, ``seconds`` when it landed, since the start of the run.
 MESSAGE = np.dtype(
     [
         ("iteration", "i8"),

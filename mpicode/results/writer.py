@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import os
-import shutil
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,13 +12,16 @@ from typing import Any
 
 import h5py
 import numpy as np
-import scipy.sparse as sp
 
-from .. import __version__
 from ..errors import DataError
-from .schema import EVENT, ITERATION_COLUMNS, MESSAGE, SCHEMA, WORKER_COLUMNS, Outcome
+from ..outcomes import Outcome
+from .disk import refusal, reserve, sync, trim
+from .layout import append, lay_out, room_for, store_code
+from .schema import EVENT, ITERATION_COLUMNS, MESSAGE, WORKER_COLUMNS
 
 _MESSAGES_HELD = 1 << 16
+# Room for attributes, events and codes, whose exact need is HDF5's matter.
+_SLACK = 1 << 16
 _NAMES = frozenset(ITERATION_COLUMNS) | {"iteration"}
 _DEFAULTS = [
     (name, 0.0 if dtype == "i8" else np.nan) for name, (dtype, _, _) in ITERATION_COLUMNS.items()
@@ -30,12 +31,15 @@ _DEFAULTS = [
 class RunWriter:
     """Collect rows in memory and append them to ``PATH.part`` in batches.
 
-    The file at ``path`` is replaced only by `close`, with a whole one. Until then, and after a crash,
-    ``PATH.part`` is readable up to the last flush and says ``complete = False``. Files are flushed
-    every ``flush_seconds`` at the end of an iteration, and at once after an event.
+    The file at ``path`` is replaced only by `close`, with a whole one. Until then, and after a
+    crash, ``PATH.part`` is readable up to the last flush and says ``complete = False``. It is
+    flushed every ``flush_seconds`` at the end of an iteration, and at once after an event.
 
-    A disk that is full, or otherwise refuses, raises `DataError`; from then on the writer takes
-    nothing more and ``path`` stays as it was.
+    A disk that is full, or otherwise refuses, raises `DataError`. From then on each method but
+    `close` raises it again, ``PATH.part`` ends with the last flush, and ``path`` stays as it was.
+
+    attrs : attributes of the file: ``config`` (TOML text), ``seed``, ``mpi``, ``hosts``, ...;
+            numbers, strings, or lists of them
     """
 
     def __init__(
@@ -49,9 +53,8 @@ class RunWriter:
         self.part = self.path.with_name(self.path.name + ".part")
         self.n_workers = n_workers
         self.flush_seconds = flush_seconds
-        self._n_rows = 0
-        self._n_codes = 0
-        held = int(np.clip((1 << 19) // max(n_workers, 1), 64, 4096))
+        self._n_iterations = self._n_messages = self._n_events = self._n_codes = 0
+        held = int(np.clip((1 << 19) // n_workers, 64, 4096))
         self._rows = np.empty((held, 1 + len(ITERATION_COLUMNS)))
         self._workers = {
             name: np.empty((held, n_workers), dtype)
@@ -60,49 +63,55 @@ class RunWriter:
         self._held = 0
         self._messages: list[tuple[Any, ...]] = []
         self._closed = False
+        self._failure: DataError | None = None
         with self._told():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = h5py.File(self.part, "w")
-            self._lay_out(attrs)
+            if self.path.is_dir():
+                raise IsADirectoryError(f"{self.path} is a folder")
+            self._file = h5py.File(self.part, "w", locking="best-effort")
+            self._handle = self._file.id.get_vfd_handle()
+            config_bytes = sum(len(str(value)) for value in attrs.values())
+            n_columns = len(ITERATION_COLUMNS) + len(WORKER_COLUMNS) + 4
+            self._reserve(4 * config_bytes + 4096 * n_columns + 8 * n_workers)
+            lay_out(self._file, attrs, n_workers)
             self._file.flush()
         self._due = time.monotonic() + flush_seconds
 
     def code(self, arrays: Mapping[str, Any], iteration: int) -> None:
         """Keep a code's ``encoding`` or ``storage`` and ``owner``, in use from ``iteration`` on.
 
-        Sparse arrays become a group with ``data``, ``indices``, ``indptr`` and attribute ``shape``.
+        Arrays may be sparse.
         """
         with self._told():
+            self._reserve(sum(_bytes(array) + 8192 for array in arrays.values()))
             group = self._file.create_group(f"code/{self._n_codes}")
             group.attrs["iteration"] = iteration
-            for name, array in arrays.items():
-                if sp.issparse(array):
-                    array = sp.csr_array(array)
-                    sparse = group.create_group(name)
-                    sparse.attrs["shape"] = array.shape
-                    for part in ("data", "indices", "indptr"):
-                        sparse[part] = getattr(array, part)
-                else:
-                    group[name] = np.asarray(array)
+            store_code(group, arrays)
         self._n_codes += 1
 
     def iteration(self, columns: Mapping[str, float], workers: Mapping[str, Any]) -> None:
         """Append one row to each dataset of /iterations and /workers.
 
-        ``columns`` are numbers by the names of `ITERATION_COLUMNS`, and ``iteration`` where it is not
-        simply the next one; ``workers`` are arrays (n_workers,) by the names of `WORKER_COLUMNS`.
-        They are copied. A name that is not known is a ``KeyError``, a wrong shape a ``ValueError``.
+        ``columns`` are numbers by the names of `ITERATION_COLUMNS`, and ``iteration`` where it is
+        not simply the next one; ``workers`` are arrays (n_workers,) by the names of
+        `WORKER_COLUMNS`. They are copied; what is left out is NaN, a count 0, a flag false. A name
+        that is not known is a ``KeyError``, a wrong shape a ``ValueError``.
         """
-        if not columns.keys() <= _NAMES:
-            raise KeyError(f"no such column: {', '.join(columns.keys() - _NAMES)}")
+        if not (columns.keys() <= _NAMES and workers.keys() <= WORKER_COLUMNS.keys()):
+            unknown = (columns.keys() - _NAMES) | (workers.keys() - WORKER_COLUMNS.keys())
+            raise KeyError(f"no such column in a run file: {', '.join(sorted(unknown))}")
         if self._held == len(self._rows):
             self._write()
-        row = [columns.get("iteration", self._n_rows + self._held)]
+        row = [columns.get("iteration", self._n_iterations + self._held)]
         row += [columns.get(name, default) for name, default in _DEFAULTS]
         self._rows[self._held] = row
         for name, held in self._workers.items():
             values = workers.get(name)
-            held[self._held] = (held.dtype.kind == "f" and np.nan) if values is None else values
+            if values is None:
+                values = np.nan if held.dtype.kind == "f" else False
+            elif len(values) != self.n_workers:
+                raise ValueError(f"{name}: {len(values)} values for {self.n_workers} workers")
+            held[self._held] = values
         self._held += 1
         if time.monotonic() >= self._due:
             self.flush()
@@ -117,7 +126,12 @@ class RunWriter:
         seconds: float,
         outcome: Outcome,
     ) -> None:
-        """Append one row to /messages: what landed in ``iteration``, and what became of it."""
+        """Append one row to /messages: what landed, and what became of it.
+
+        iteration            : the master's when the message landed
+        parameters_iteration : the one whose request, and parameters, it answers
+        seconds              : when it landed, since the start of the run
+        """
         self._messages.append(
             (iteration, round, message, worker, parameters_iteration, seconds, outcome)
         )
@@ -127,10 +141,12 @@ class RunWriter:
     def event(self, iteration: int, seconds: float, worker: int, kind: str, detail: str) -> None:
         """Append one row to /events and flush; ``worker`` is -1 for an event of no worker."""
         with self._told():
-            _append(
-                self._file["events"],
-                np.array([(iteration, seconds, worker, kind, detail)], EVENT),
-            )
+            events = self._file["events"]
+            # The texts go to a heap of 4 kB pieces.
+            self._reserve(room_for(events, 1) + 4 * len(detail) + 8192)
+            row = np.array([(iteration, seconds, worker, kind, detail)], EVENT)
+            append(events, self._n_events, row)
+            self._n_events += 1
         self.flush()
 
     def flush(self) -> None:
@@ -143,20 +159,29 @@ class RunWriter:
     def close(
         self, parameters: np.ndarray | None, complete: bool, outcome: str, **attrs: Any
     ) -> None:
-        """Write ``parameters`` (where there are any) and the outcome, and move the file into place."""
-        if self._closed:
+        """Write the answer (where there is one) and the outcome, and move the file into place.
+
+        parameters : (n_parameters,), or None where the run did not get that far
+
+        Nothing happens where the file was closed before or the disk has already refused.
+        """
+        if self._closed or self._failure:
             return
         self._write()
         with self._told():
+            self._reserve(_bytes(parameters) * 2 + 4 * len(outcome) + 65536)
             if parameters is not None:
                 self._file.create_dataset(
                     "parameters", data=parameters, chunks=True, fletcher32=True
                 )
             self._file.attrs.update({**attrs, "complete": complete, "outcome": outcome})
+            self._file.flush()
+            used = self._file.id.get_filesize()
             self._file.close()
-            _sync(self.part)
+            trim(self.part, used)
+            sync(self.part)
             self.part.replace(self.path)
-            _sync(self.path.parent)
+            sync(self.path.parent)
         self._closed = True
 
     def __enter__(self) -> RunWriter:
@@ -168,96 +193,68 @@ class RunWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if not self._closed:
-            outcome = "not finished" if kind is None else f"{kind.__name__}: {error}"
-            self.close(None, complete=False, outcome=outcome)
-
-    def _lay_out(self, attrs: Mapping[str, Any]) -> None:
-        self._file.attrs.update(
-            {
-                "creator": f"mpicode {__version__}",
-                "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-                **attrs,
-                "schema": SCHEMA,
-                "complete": False,
-                "outcome": "running",
-            }
-        )
-        iterations = self._file.create_group("iterations")
-        workers = self._file.create_group("workers")
-        # Each group has scales of its own: readers of netCDF look for them beside the column.
-        for group in (iterations, workers):
-            _grow(group, "iteration", "i8", "1", "number of the iteration").make_scale("iteration")
-        workers["worker"] = np.arange(self.n_workers)
-        workers["worker"].make_scale("worker")
-        for name, (dtype, unit, description) in ITERATION_COLUMNS.items():
-            column = _grow(iterations, name, dtype, unit, description)
-            column.dims[0].attach_scale(iterations["iteration"])
-        for name, (dtype, unit, description) in WORKER_COLUMNS.items():
-            column = _grow(workers, name, dtype, unit, description, self.n_workers)
-            column.dims[0].attach_scale(workers["iteration"])
-            column.dims[1].attach_scale(workers["worker"])
-        _grow(self._file, "messages", MESSAGE, "", "messages in the order they landed")
-        _grow(self._file, "events", EVENT, "", "what happened to workers and files")
-        self._file.create_group("code")
+        if error is None:
+            self.close(None, complete=False, outcome="not finished")
+            return
+        try:
+            text = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(":")
+            self.close(None, complete=False, outcome=text)
+        except DataError as refused:
+            error.add_note(str(refused))
 
     def _write(self) -> None:
         with self._told():
-            if self._held:
-                rows = self._rows[: self._held]
-                for group in ("iterations", "workers"):
-                    _append(self._file[group]["iteration"], rows[:, 0])
-                for column, name in enumerate(ITERATION_COLUMNS, start=1):
-                    _append(self._file["iterations"][name], rows[:, column])
-                for name, held in self._workers.items():
-                    _append(self._file["workers"][name], held[: self._held])
-                self._n_rows += self._held
-                self._held = 0
-            if self._messages:
-                _append(self._file["messages"], np.array(self._messages, MESSAGE))
-                self._messages.clear()
+            columns = self._pending()
+            if columns:
+                self._reserve(sum(room_for(dataset, len(rows)) for dataset, _, rows in columns))
+            for dataset, start, rows in columns:
+                append(dataset, start, rows)
+            self._n_iterations, self._held = self._n_iterations + self._held, 0
+            self._n_messages += len(self._messages)
+            self._messages.clear()
+
+    def _pending(self) -> list[tuple[h5py.Dataset, int, np.ndarray]]:
+        """Return what is held in memory: dataset, first row, rows."""
+        pending = []
+        if self._held:
+            rows, start = self._rows[: self._held], self._n_iterations
+            iterations, workers = self._file["iterations"], self._file["workers"]
+            pending += [(group["iteration"], start, rows[:, 0]) for group in (iterations, workers)]
+            pending += [
+                (iterations[name], start, rows[:, column])
+                for column, name in enumerate(ITERATION_COLUMNS, start=1)
+            ]
+            pending += [
+                (workers[name], start, held[: self._held]) for name, held in self._workers.items()
+            ]
+        if self._messages:
+            rows = np.array(self._messages, MESSAGE)
+            pending.append((self._file["messages"], self._n_messages, rows))
+        return pending
+
+    def _reserve(self, n_bytes: int) -> None:
+        reserve(self._handle, self._file.id.get_filesize(), n_bytes + _SLACK)
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
-        """Turn a refusing disk into one line."""
+        """Turn a refusing disk into one line, and keep to it."""
+        if self._failure:
+            raise self._failure
         try:
             yield
-        except OSError as error:
-            self._closed = True
-            free = shutil.disk_usage(self.part.parent).free
-            raise DataError(
-                f"{self.part}: cannot be written, {free} bytes are free: {error}"
-            ) from None
+        except (OSError, RuntimeError) as error:
+            self._failure = refusal(self.part, error)
+            # Nothing is pending in HDF5 when `reserve` refused, so closing writes nothing new.
+            if not isinstance(error, RuntimeError) and hasattr(self, "_file"):
+                with contextlib.suppress(OSError, RuntimeError):
+                    self._file.close()
+            raise self._failure from None
 
 
-def _grow(
-    group: h5py.Group, name: str, dtype: Any, unit: str, description: str, width: int | None = None
-) -> h5py.Dataset:
-    shape = (0,) if width is None else (0, width)
-    rows = max(1, min(512, (1 << 16) // (np.dtype(dtype).itemsize * max(width or 1, 1))))
-    dataset = group.create_dataset(
-        name,
-        shape,
-        dtype,
-        maxshape=(None, *shape[1:]),
-        chunks=(rows, *(max(n, 1) for n in shape[1:])),
-        fletcher32=True,
-    )
-    dataset.attrs["description"] = description
-    if unit:
-        dataset.attrs["unit"] = unit
-    return dataset
-
-
-def _append(dataset: h5py.Dataset, rows: np.ndarray) -> None:
-    start = len(dataset)
-    dataset.resize(start + len(rows), axis=0)
-    dataset[start:] = rows
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _bytes(array: Any) -> int:
+    """Return the size of an array, dense, sparse or absent, from above."""
+    if array is None:
+        return 0
+    if hasattr(array, "indptr"):
+        return int(array.data.nbytes + array.indices.nbytes + array.indptr.nbytes)
+    return int(np.asarray(array).nbytes)
