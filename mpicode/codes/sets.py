@@ -22,7 +22,7 @@ def all_sets(n: int, size: int) -> Sets:
 
 
 def straggler_sets(n: int, size: int, count: int, rng: np.random.Generator) -> Sets:
-    """Return all sets of ``size`` workers if at most ``count`` exist, else ``count`` random ones."""
+    """Return all sets of ``size`` workers, or ``count`` random ones if there are more than that."""
     if comb(n, size) <= count:
         return all_sets(n, size)
     drawn = np.argpartition(rng.random((count, n)), size - 1, axis=1)[:, :size]

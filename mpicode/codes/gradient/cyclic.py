@@ -22,7 +22,7 @@ Matrix = npt.NDArray[np.float64]
 DRAW_WORKERS = 12
 DRAWS = 64
 
-# Strides tried are at most this over n_workers: a bound on the time to build a code of many workers.
+# At most this over n_workers strides are tried, which bounds the time to build large codes.
 STRIDES = 2000
 
 # Beyond this less than 8 of the 16 digits of a double survive the worst set.
