@@ -1,0 +1,43 @@
+import importlib
+from types import SimpleNamespace
+
+import pytest
+
+from mpicode.kernels import plain
+
+NAMES = (
+    "combine",
+    "accumulate",
+    "csr_dot",
+    "csr_transpose_accumulate",
+    "logistic_residual",
+    "softmax_residual",
+)
+
+
+def compiled_kernels():
+    """The compiled functions, whatever the environment asked the package for."""
+    modules = [importlib.import_module(f"mpicode.kernels.{m}") for m in MODULES]
+    found = {name: getattr(m, name) for m in modules for name in NAMES if hasattr(m, name)}
+    return SimpleNamespace(**found)
+
+
+MODULES = ("_sums", "_sparse", "_residuals")
+
+
+@pytest.fixture(params=["compiled", "plain"])
+def kernels(request):
+    if request.param == "plain":
+        return plain
+    try:
+        return compiled_kernels()
+    except ImportError:
+        pytest.skip("the kernels were not compiled")
+
+
+@pytest.fixture
+def compiled():
+    try:
+        return compiled_kernels()
+    except ImportError:
+        pytest.skip("the kernels were not compiled")
