@@ -86,8 +86,9 @@ def append(dataset: h5py.Dataset, start: int, rows: np.ndarray) -> None:
 def store_code(group: h5py.Group, arrays: Mapping[str, Any]) -> None:
     """Write the arrays of a code; a sparse one is a group ``data``, ``indices``, ``indptr``."""
     for name, array in arrays.items():
-        if sp.issparse(array):
-            rows: Any = sp.csr_array(array)
+        is_sparse = sp.issparse(array)
+        if is_sparse:
+            rows = sp.csr_array(array)
             sparse = group.create_group(name)
             sparse.attrs["shape"] = rows.shape
             for part in ("data", "indices", "indptr"):

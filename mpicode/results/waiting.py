@@ -40,7 +40,7 @@ def waiting_avoided(run: RunData) -> float:
     """
     _, ends = starts_and_ends(run)
     rows = rows_of(run, run.messages["parameters_iteration"])
-    known = rows >= 0
+    known = (rows >= 0) & np.isfinite(run.messages["seconds"])
     latest = ends.copy()
     np.maximum.at(latest, rows[known], run.messages["seconds"][known])
     return float(np.sum(latest - ends))

@@ -255,6 +255,6 @@ def _bytes(array: Any) -> int:
     """Return the size of an array, dense, sparse or absent, from above."""
     if array is None:
         return 0
-    if hasattr(array, "indptr"):
-        return int(array.data.nbytes + array.indices.nbytes + array.indptr.nbytes)
+    if hasattr(array, "nnz"):
+        return int(24 * array.nnz + 8 * (array.shape[0] + 1))
     return int(np.asarray(array).nbytes)
