@@ -1,7 +1,8 @@
-"""Dataset files: reading rows, writing, importing, making, checking. Nothing else reads data files."""
+"""Dataset files: layout, reading, writing, import. Nothing else reads data files."""
 
+from .filling import Shape
 from .layout import Meta
 from .reader import Dataset, open_dataset
-from .writer import DatasetWriter, Shape
+from .writer import DatasetWriter
 
 __all__ = ["Dataset", "DatasetWriter", "Meta", "Shape", "open_dataset"]

@@ -23,12 +23,13 @@ MOST_PROBLEMS = 20
 def check_dataset(path: str | os.PathLike[str]) -> list[str]:
     """Return what is wrong with a dataset file or its shards, at most `MOST_PROBLEMS` lines.
 
-    Each line names the file (of a sharded dataset the shard), the row in it, from 0, and the column.
-    Raises `DataError` where the file cannot be opened at all.
+    Each line names the file (of a sharded dataset the shard), the row in it, from 0, and the
+    column. Raises `DataError` where the file cannot be opened at all.
     """
-    with open_dataset(path) as dataset, Progress(
-        f"checking {dataset.path.name}", dataset.n_samples, "rows"
-    ) as progress:
+    with (
+        open_dataset(path) as dataset,
+        Progress(f"checking {dataset.path.name}", dataset.n_samples, "rows") as progress,
+    ):
         return _Check(dataset, progress).run()
 
 

@@ -1,4 +1,4 @@
-"""From a source to a dataset file: values checked, scaled, shuffled and written as they stream by."""
+"""From a source to a dataset file: rows are checked, scaled, shuffled and written in passing."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ConfigError, DataError
+from .filling import Shape
 from .importers.source import Source
 from .importers.stream import sha256
 from .layout import Meta
 from .shuffle import shuffled
-from .writer import DatasetWriter, Shape
+from .writer import DatasetWriter
 
 Array = npt.NDArray[Any]
 

@@ -2,15 +2,16 @@
 
 A dataset is an HDF5 file with
 
-* ``X`` (n_samples, n_features), float32, float64, or int8/uint8 with an attribute ``scale`` by which
-  the integers are multiplied on reading; or, for sparse data, a group ``X`` in CSR form: ``data`` (nnz,),
-  ``indices`` (nnz,), ``indptr`` (n_samples + 1,) and the attribute ``shape``;
+* ``X`` (n_samples, n_features), float32, float64, or int8/uint8 with an attribute ``scale`` by
+  which the integers are multiplied on reading; or, for sparse data, a group ``X`` in CSR form:
+  ``data`` (nnz,), ``indices`` (nnz,), ``indptr`` (n_samples + 1,) and the attribute ``shape``;
 * ``y`` (n_samples,), float for regression, integer labels ``0 <= y < n_classes`` otherwise;
 * the attributes of `Meta`.
 
-Optional are ``answer`` (n_features,), the parameters a synthetic problem was made with; ``classes``,
-what the labels were called in the source; and ``columns/``, what the columns mean. A large dataset is
-a folder of such files and one that joins them by virtual datasets, see `mpicode.datasets.shards`.
+Optional are ``answer`` (n_features,), the parameters a synthetic problem was made with;
+``classes``, what the labels were called in the source; and ``columns/``, what the columns mean. A
+large dataset is a folder of such files and one that joins them by virtual datasets, see
+`mpicode.datasets.shards`.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ STORED_DTYPES = ("float32", "float64", "int8", "uint8")
 class Meta:
     """The attributes of a dataset file.
 
-    ``n_classes`` is 0 for regression and 2 for binary labels; ``content`` is the SHA-256 of the rows
-    (`mpicode.datasets.content`), empty in a file that something else has written.
+    ``n_classes`` is 0 for regression and 2 for binary labels; ``content`` is the SHA-256 of the
+    rows (`mpicode.datasets.content`), empty in a file that something else has written.
     """
 
     task: str

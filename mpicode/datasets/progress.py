@@ -34,7 +34,9 @@ class Progress:
         if now - self._spoken >= SECONDS_BETWEEN_LINES:
             self._spoken = now
             share = f"{100 * position / max(self.total, 1):.0f} %"
-            print(f"{self.label}: {share} of {self.total:,} {self.unit}", file=sys.stderr, flush=True)
+            print(
+                f"{self.label}: {share} of {self.total:,} {self.unit}", file=sys.stderr, flush=True
+            )
 
     def __enter__(self) -> Progress:
         return self

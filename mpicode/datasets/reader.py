@@ -16,7 +16,7 @@ from ..errors import DataError
 from .rows import RowFile
 from .shards import Shard, shards_of
 
-OPEN_SHARDS = 16
+OPEN_SHARDS = 8
 SAMPLED_ROWS = 16
 
 
@@ -55,23 +55,52 @@ class Dataset:
     def read(self, start: int, stop: int, dtype: Any = None) -> tuple[Any, npt.NDArray[Any]]:
         """Return ``(X, y)`` of the rows ``start <= row < stop``; only these are read.
 
-        X is (stop - start, n_features), an array or a ``scipy.sparse.csr_array``, of ``dtype`` (float32
-        or float64). y is of ``dtype`` for regression, int64 labels otherwise. Raises `DataError` naming
-        file, array and rows for what cannot be read or is out of range.
+        X is (stop - start, n_features), an array or a ``scipy.sparse.csr_array``, of ``dtype``
+        (float32 or float64). y is of ``dtype`` for regression, int64 labels otherwise. Raises
+        `DataError` naming file, array and rows for what cannot be read or is out of range.
         """
         self._check_range(start, stop)
         dtype = self.dtype if dtype is None else np.dtype(dtype)
         if dtype.name not in ("float32", "float64"):
             raise DataError(f"{self.path}: rows are read as float32 or float64, not {dtype}")
-        pieces = [part.read(a, b, dtype) for part, a, b in self.parts(start, stop)]
-        if len(pieces) == 1:
-            return pieces[0]
-        y = np.concatenate([y for _, y in pieces])
-        if not self.sparse:
-            return np.concatenate([X for X, _ in pieces]), y
-        from scipy.sparse import vstack
+        parts = self.parts(start, stop)
+        y = self._read_y(parts, stop - start, dtype)
+        if self.sparse:
+            return self._read_csr(parts, stop - start, dtype), y
+        X = np.empty((stop - start, self.n_features), dtype)
+        at = 0
+        for part, a, b in parts:
+            part.read_dense(a, X[at : at + b - a])
+            at += b - a
+        return X, y
 
-        return vstack([X for X, _ in pieces], format="csr"), y
+    def _read_y(
+        self, parts: list[tuple[RowFile, int, int]], n_rows: int, dtype: Any
+    ) -> npt.NDArray[Any]:
+        y = np.empty(n_rows, dtype if self.task == "regression" else np.int64)
+        at = 0
+        for part, a, b in parts:
+            part.read_y(a, y[at : at + b - a])
+            at += b - a
+        return y
+
+    def _read_csr(self, parts: list[tuple[RowFile, int, int]], n_rows: int, dtype: Any) -> Any:
+        from scipy.sparse import csr_array
+
+        spans = [part.read_indptr(a, b) for part, a, b in parts]
+        n_entries = sum(int(span[-1] - span[0]) for span in spans)
+        # scipy wants one index type for both arrays; 32 bits wherever they suffice.
+        wide = max(n_entries, self.n_features) > np.iinfo(np.int32).max
+        index = np.dtype(np.int64 if wide else np.int32)
+        indptr = np.zeros(n_rows + 1, index)
+        indices, data = np.empty(n_entries, index), np.empty(n_entries, dtype)
+        row = at = 0
+        for (part, a, b), span in zip(parts, spans, strict=True):
+            end = at + int(span[-1] - span[0])
+            part.read_entries(span, a, indices[at:end], data[at:end])
+            indptr[row + 1 : row + b - a + 1] = span[1:] - span[0] + at
+            row, at = row + b - a, end
+        return csr_array((data, indices, indptr), shape=(n_rows, self.n_features))
 
     def nbytes(self, start: int, stop: int, dtype: Any = None) -> int:
         """Return the memory that `read` gives for these rows, in bytes."""
@@ -134,9 +163,9 @@ class Dataset:
     def fingerprint(self) -> str:
         """SHA-256 of what the dataset is, so that a resumed run can tell that it is the same one.
 
-        It covers the shape, types, task and the hash of the rows stored when they were written; in a
-        file without that hash all of y and a few rows of X stand in for it. It is the same for a
-        single file and for shards of the same rows, wherever they lie.
+        It covers the shape, types, task and the hash of the rows stored when they were written;
+        in a file without that hash all of y and a few rows of X stand in for it. It is the same
+        for a single file and for shards of the same rows, wherever they lie.
         """
         content = self.meta.content or self._sampled_content()
         what = (self.task, self.n_classes, self.n_samples, self.n_features)
@@ -149,8 +178,8 @@ class Dataset:
             for part, a, b in self.parts(int(row), int(row) + 1):
                 for array in part.read_stored(a, b)[0]:
                     sample.update(array.data)
-        for part, a, b in self.parts(0, self.n_samples):
-            sample.update(part.read_y(a, b).data)
+        everything = self.parts(0, self.n_samples)
+        sample.update(self._read_y(everything, self.n_samples, np.float64).data)
         return sample.hexdigest()
 
     def close(self) -> None:
@@ -173,5 +202,5 @@ class Dataset:
 
 
 def open_dataset(path: str | os.PathLike[str]) -> Dataset:
-    """Open a dataset file to read; raise `DataError` if it is none, is cut short, or lacks a shard."""
+    """Open a dataset file to read; raise `DataError` if it is damaged or lacks a shard."""
     return Dataset(path)

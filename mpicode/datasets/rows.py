@@ -1,4 +1,4 @@
-"""The rows of one HDF5 file: shapes checked when it is opened, row ranges read in bounded memory."""
+"""The rows of one HDF5 file: shapes checked at opening, row ranges read in bounded memory."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from ..errors import DataError
 from .layout import STORED_DTYPES, open_file, read_meta, reason
 
 Array = npt.NDArray[Any]
+
+SLAB_BYTES = 1 << 20
 
 
 def _dataset(parent: h5py.Group, name: str, path: Path, n_dimensions: int) -> h5py.Dataset:
@@ -32,11 +34,18 @@ def _kind(dataset: h5py.Dataset, path: Path, allowed: str) -> None:
         raise DataError(f"{path}: {name} holds {dataset.dtype}, wants {wanted} numbers")
 
 
+def _native(dataset: h5py.Dataset) -> np.dtype[Any]:
+    """Return the type of a dataset in the byte order of this machine."""
+    dtype: np.dtype[Any] = dataset.dtype
+    return dtype.newbyteorder("=")
+
+
 class RowFile:
     """One open file with its ``X`` (dense or CSR) and ``y``.
 
-    Attributes: ``n_samples``, ``n_features``, ``sparse``, ``stored`` (the dtype in the file), ``dtype``
-    (what `read` gives unless asked otherwise), ``scale`` (None or the factor for integers), ``meta``.
+    Attributes: ``n_samples``, ``n_features``, ``sparse``, ``stored`` (the dtype in the file),
+    ``dtype`` (what `read` gives unless asked otherwise), ``scale`` (None or the factor for
+    integers), ``meta``.
     """
 
     def __init__(self, path: Path) -> None:
@@ -57,7 +66,7 @@ class RowFile:
         self.sparse = isinstance(file["X"], h5py.Group)
         values = self._open_csr(file["X"]) if self.sparse else self._open_dense()
         self.values = values
-        self.stored = values.dtype.newbyteorder("=")
+        self.stored = _native(values)
         if self.stored.name not in STORED_DTYPES:
             raise DataError(f"{path}: X holds {self.stored}, wants {', '.join(STORED_DTYPES)}")
         self.dtype = np.dtype(np.float32) if self.stored.kind in "iu" else self.stored
@@ -100,13 +109,22 @@ class RowFile:
         self.n_features = int(shape[1])
         return data
 
-    def _get(self, dataset: h5py.Dataset, start: int, stop: int, rows: str, dtype: Any) -> Array:
-        """Read ``dataset[start:stop]`` as ``dtype``; HDF5 converts on the way, so nothing is held twice."""
-        out = np.empty((stop - start, *dataset.shape[1:]), dtype)
+    def _fill(self, out: Array, dataset: h5py.Dataset, start: int, rows: str) -> Array:
+        """Read ``dataset[start : start + len(out)]`` into ``out``, converting a slab at a time."""
         if out.size == 0:
             return out
         try:
-            dataset.read_direct(out, np.s_[start:stop])
+            if out.dtype == dataset.dtype:
+                dataset.read_direct(out, np.s_[start : start + len(out)])
+            else:
+                # NumPy converts several times faster than HDF5 does on the way.
+                slab = max(SLAB_BYTES // (out.nbytes // len(out)), 1)
+                for at in range(0, len(out), slab):
+                    end = min(at + slab, len(out))
+                    block = dataset[start + at : start + end]
+                    out[at:end] = block
+                    if out.dtype.kind == "i" and not np.array_equal(out[at:end], block):
+                        raise DataError(f"{self.path}: {dataset.name}, {rows}: beyond {out.dtype}")
         except (OSError, RuntimeError) as error:
             name = dataset.name.lstrip("/")
             raise DataError(
@@ -114,78 +132,74 @@ class RowFile:
             ) from error
         return out
 
+    def read_stored(self, start: int, stop: int) -> tuple[tuple[Array, ...], Array]:
+        """Return rows as stored, ``(X,)`` or ``(lengths, indices, data)``, and their ``y``."""
+        rows = f"rows {start} to {stop - 1}"
+        y = self._fill(np.empty(stop - start, _native(self.y)), self.y, start, rows)
+        if not self.sparse:
+            X = np.empty((stop - start, self.n_features), self.stored)
+            return (self._fill(X, self.values, start, rows),), y
+        indptr = self.read_indptr(start, stop)
+        n_entries = int(indptr[-1] - indptr[0])
+        indices = np.empty(n_entries, _native(self.indices))
+        data = np.empty(n_entries, self.stored)
+        self._fill_entries(indptr, start, indices, data)
+        return (np.diff(indptr), indices, data), y
+
     def n_stored(self, start: int, stop: int) -> int:
         """Return how many entries of a sparse X the rows ``start`` to ``stop`` hold."""
-        return int(self.indptr[stop]) - int(self.indptr[start])
+        ends = (self.read_indptr(row, row) for row in (start, stop))
+        first, last = (int(end[0]) for end in ends)
+        return last - first
 
-    def read_stored(self, start: int, stop: int) -> tuple[tuple[Array, ...], Array]:
-        """Return rows as they stand in the file: ``(X,)`` or ``(lengths, indices, data)``, and ``y``."""
+    def read_indptr(self, start: int, stop: int) -> Array:
+        """Return where each of the rows begins and the last ends (stop - start + 1,), CSR only."""
         rows = f"rows {start} to {stop - 1}"
-        y = self._get(self.y, start, stop, rows, self.y.dtype.newbyteorder("="))
-        if not self.sparse:
-            return (self._get(self.values, start, stop, rows, self.stored),), y
-        lengths, indices, data = self._read_csr(start, stop, rows, self.stored)
-        return (lengths, indices, data), y
-
-    def _read_csr(self, start: int, stop: int, rows: str, dtype: Any) -> tuple[Array, Array, Array]:
-        indptr = self._get(self.indptr, start, stop + 1, rows, np.int64)
-        lengths = np.diff(indptr)
-        first, last = int(indptr[0]), int(indptr[-1])
-        if first < 0 or last > len(self.values) or (lengths < 0).any():
+        indptr = self._fill(np.empty(stop - start + 1, np.int64), self.indptr, start, rows)
+        if indptr[0] < 0 or indptr[-1] > len(self.values) or (np.diff(indptr) < 0).any():
             raise DataError(
                 f"{self.path}: X/indptr, {rows}: does not rise from 0 to {len(self.values)}"
             )
-        index = self.indices.dtype.newbyteorder("=")
-        indices = self._get(self.indices, first, last, rows, index)
+        return indptr
+
+    def read_entries(self, indptr: Array, start: int, indices: Array, data: Array) -> None:
+        """Fill in the column numbers and values of the rows that ``read_indptr`` spoke of."""
+        self._fill_entries(indptr, start, indices, data)
+        if self.scale is not None:
+            data *= data.dtype.type(self.scale)
+
+    def _fill_entries(self, indptr: Array, start: int, indices: Array, data: Array) -> None:
+        rows = f"rows {start} to {start + len(indptr) - 2}"
+        self._fill(indices, self.indices, int(indptr[0]), rows)
         if indices.size:
-            # The compiled kernels trust these numbers, so they are checked before anything computes.
+            # Compiled kernels trust these numbers, so they are checked before anything computes.
             low, high = int(indices.min()), int(indices.max())
             if low < 0 or high >= self.n_features:
                 wrong = low if low < 0 else high
-                row = start + int(
-                    np.searchsorted(np.cumsum(lengths), np.argmax(indices == wrong), "right")
-                )
+                entry = int(indptr[0]) + int(np.argmax(indices == wrong))
+                row = start + int(np.searchsorted(indptr, entry, "right")) - 1
                 raise DataError(
                     f"{self.path}: X/indices, row {row}: column {wrong} of {self.n_features}"
                 )
-        return lengths, indices, self._get(self.values, first, last, rows, dtype)
+        self._fill(data, self.values, int(indptr[0]), rows)
 
-    def read(self, start: int, stop: int, dtype: Any) -> tuple[Any, Array]:
-        """Return ``(X, y)`` of rows ``start`` to ``stop``, X an array or a ``scipy.sparse.csr_array``."""
-        rows = f"rows {start} to {stop - 1}"
-        y = self.read_y(start, stop, dtype)
-        if not self.sparse:
-            X = self._get(self.values, start, stop, rows, dtype)
-            if self.scale is not None:
-                X *= X.dtype.type(self.scale)
-            return X, y
-        from scipy.sparse import csr_array
-
-        lengths, indices, data = self._read_csr(start, stop, rows, dtype)
+    def read_dense(self, start: int, out: Array) -> None:
+        """Fill ``out`` (n_rows, n_features) with the rows from ``start`` on."""
+        self._fill(out, self.values, start, f"rows {start} to {start + len(out) - 1}")
         if self.scale is not None:
-            data *= data.dtype.type(self.scale)
-        # scipy wants one index type for both arrays; 32 bits wherever they suffice.
-        wide = max(data.size, self.n_features) > np.iinfo(np.int32).max
-        index = np.dtype(np.int64 if wide else np.int32)
-        indptr = np.zeros(stop - start + 1, index)
-        np.cumsum(lengths, out=indptr[1:])
-        indices = indices.astype(index, copy=False)
-        return csr_array((data, indices, indptr), shape=(stop - start, self.n_features)), y
+            out *= out.dtype.type(self.scale)
 
-    def read_y(self, start: int, stop: int, dtype: Any = np.float64) -> Array:
-        """Return y of the rows: ``dtype`` for regression, else int64 labels, known to be in range."""
-        rows = f"rows {start} to {stop - 1}"
-        if self.meta.task == "regression":
-            return self._get(self.y, start, stop, rows, dtype)
-        y = self._get(self.y, start, stop, rows, np.int64)
-        wrong = (y < 0) | (y >= self.meta.n_classes)
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            raise DataError(
-                f"{self.path}: y, row {start + row}: label {y[row]} is not one of 0 to "
-                f"{self.meta.n_classes - 1}"
-            )
-        return y
+    def read_y(self, start: int, out: Array) -> None:
+        """Fill ``out`` (n_rows,) with y from ``start`` on; labels are checked to be in range."""
+        self._fill(out, self.y, start, f"rows {start} to {start + len(out) - 1}")
+        if self.meta.task != "regression":
+            wrong = (out < 0) | (out >= self.meta.n_classes)
+            if wrong.any():
+                row = int(np.argmax(wrong))
+                raise DataError(
+                    f"{self.path}: y, row {start + row}: label {out[row]} is not one of 0 to "
+                    f"{self.meta.n_classes - 1}"
+                )
 
     def close(self) -> None:
         """Close the file; closing twice does nothing."""

@@ -1,8 +1,8 @@
 """Shards: NAME/shard-00000.h5 ... and NAME.h5, which joins them by HDF5 virtual datasets.
 
-Every shard is a dataset file of its own. The joining file has the same layout as any other, so h5py,
-MATLAB and HDFView see one array: ``X`` and ``y`` (or ``X/data``, ``X/indices``, ``y``) are virtual; only
-``X/indptr`` of CSR data is stored, with positions that count over all shards.
+Every shard is a dataset file of its own. The joining file has the same layout as any other, so
+h5py, MATLAB and HDFView see one array: ``X`` and ``y`` (or ``X/data``, ``X/indices``, ``y``) are
+virtual; only ``X/indptr`` of CSR data is stored, with positions that count over all shards.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Shard:
 
 
 def shards_of(head: RowFile) -> list[Shard]:
-    """Return the shards a file joins, in the order of their rows; none for a file with its own rows."""
+    """Return the shards a file joins, by their rows; none for a file with rows of its own."""
     if not head.y.is_virtual:
         if head.values.is_virtual:
             raise DataError(f"{head.path}: X is a virtual dataset and y is not, both must be")
@@ -37,7 +37,7 @@ def shards_of(head: RowFile) -> list[Shard]:
     shards = []
     for source in head.y.virtual_sources():
         low, high = source.vspace.get_select_bounds()
-        # A source of "." is the file itself; anything else is relative to the joining file.
+        # The names are relative to the joining file, so that both can be moved together.
         shards.append(Shard(head.path.parent / source.file_name, int(low[0]), int(high[0]) + 1))
     shards.sort(key=lambda shard: shard.start)
     row = 0

@@ -1,8 +1,8 @@
 """Shuffling rows that do not fit in memory, uniformly, in one extra pass over the disk.
 
 Each row goes to a bucket drawn at random; each bucket fits in memory and is permuted there. Given
-the bucket sizes every order is equally likely, so the whole is a uniform shuffle (the scatter half of
-P. Sanders, "Random permutations on distributed, external and hierarchical memory", 1998).
+the bucket sizes every order is equally likely, so the whole is a uniform shuffle (the scatter
+half of P. Sanders, "Random permutations on distributed, external and hierarchical memory", 1998).
 """
 
 from __future__ import annotations

@@ -2,12 +2,11 @@
 
 least-squares         X ~ N(0, 1), y = X w + noise. Without noise, as S. Li et al., "Lagrange Coded
                       Computing", AISTATS 2019 (8,000 x 7,000 and 160,000 x 500), w is the solution.
-sparse-least-squares  w has d/3 nonzeros from N(0, 4), the noise is N(0, 1): L. Data, L. Song, S. Diggavi,
-                      "Data Encoding for Byzantine-Resilient Distributed Optimization", 2021
-                      (20,000 x 22,000).
-logistic              x from N(m, I) or N(-m, I), m = 1.5 w / d, w of random signs, and y = 1 with
-                      probability 1 / (1 + exp(-x w)): the artificial data of R. Tandon et al.,
-                      "Gradient Coding", ICML 2017.
+sparse-least-squares  w has d/3 nonzeros from N(0, 4), the noise is N(0, 1): L. Data, L. Song, S.
+                      Diggavi, "Data Encoding for Byzantine-Resilient Distributed Optimization",
+                      2021 (20,000 x 22,000). logistic              x from N(m, I) or N(-m, I), m
+                      = 1.5 w / d, w of random signs, and y = 1 with probability 1 / (1 + exp(-x
+                      w)): the artificial data of R. Tandon et al., "Gradient Coding", ICML 2017.
 """
 
 from __future__ import annotations
@@ -20,9 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ConfigError
+from .filling import Shape
 from .layout import Meta
 from .progress import Progress
-from .writer import DatasetWriter, Shape
+from .writer import DatasetWriter
 
 Array = npt.NDArray[Any]
 
@@ -79,14 +79,17 @@ def make_dataset(
     """Write a synthetic dataset; ``answer`` in the file holds w (n_features,).
 
     ``noise`` is the standard deviation of what is added to y: 0 for ``least-squares`` and 1 for
-    ``sparse-least-squares`` unless given. The rows depend on the other parameters and the seed alone.
+    ``sparse-least-squares`` unless given. The rows depend on the other parameters and the seed
+    alone.
     """
     if n_samples < 1 or n_features < 1:
         raise ConfigError(f"{n_samples} rows of {n_features} features are no dataset")
     if seed < 0:
         raise ConfigError(f"--seed {seed}: a seed is 0 or more")
     if kind == "logistic" and noise is not None:
-        raise ConfigError("--noise goes with least squares; logistic labels are random by themselves")
+        raise ConfigError(
+            "--noise goes with least squares; logistic labels are random by themselves"
+        )
     sigma = float(kind == "sparse-least-squares") if noise is None else noise
     if not (np.isfinite(sigma) and sigma >= 0):
         raise ConfigError(f"--noise {sigma}: a standard deviation is 0 or more")

@@ -49,9 +49,7 @@ class StreamArray:
                 data = stream.read(n * row_bytes)
                 if len(data) < n * row_bytes:
                     row = start + len(data) // max(row_bytes, 1)
-                    raise DataError(
-                        f"{self.path}: cut short: ends in row {row} of {self.shape[0]}"
-                    )
+                    raise DataError(f"{self.path}: cut short: ends in row {row} of {self.shape[0]}")
                 yield np.frombuffer(data, self.dtype).reshape(n, *self.shape[1:])
 
 

@@ -35,8 +35,9 @@ class CsvOptions:
     """How to read a CSV.
 
     ``label`` and ``columns`` are names from the header, or numbers from 0 (negative from the end).
-    ``columns`` None means all but the label. An entry ``NAME:weekday`` (or year, month, day, hour) takes
-    that part of a date. ``one_hot`` lists the categorical columns, ``pairs`` adds their interactions.
+    ``columns`` None means all but the label. An entry ``NAME:weekday`` (or year, month, day, hour)
+    takes that part of a date; where the date stands in three columns, ``YEAR-MONTH-DAY:weekday``
+    with their names. ``one_hot`` lists the categorical columns, ``pairs`` adds their interactions.
     """
 
     label: str
@@ -50,10 +51,10 @@ class CsvOptions:
 
 @dataclass(frozen=True)
 class _Column:
-    """A feature: the cell ``index`` of a row, or a part of the date that stands there."""
+    """A feature: a cell of a row, or a part of the date that stands in one cell or in three."""
 
     name: str
-    index: int
+    indices: tuple[int, ...]
     part: str | None = None
 
 
@@ -74,7 +75,7 @@ class CsvSource(Source):
         self._names = self._header()
         self._label = self._find(options.label)
         columns = self._columns()
-        if any(column.index == self._label for column in columns):
+        if any(self._label in column.indices for column in columns):
             raise ConfigError(f"--columns: {self._names[self._label]!r} is the label")
         # Categorical columns stand behind the numeric ones.
         chosen = options.one_hot
@@ -119,7 +120,7 @@ class CsvSource(Source):
     def _columns(self) -> list[_Column]:
         if self.options.columns is None:
             others = (i for i in range(len(self._names)) if i != self._label)
-            return [_Column(self._names[i], i) for i in others]
+            return [_Column(self._names[i], (i,)) for i in others]
         columns = []
         for name in self.options.columns:
             base, colon, part = name.rpartition(":")
@@ -129,9 +130,10 @@ class CsvSource(Source):
                         f"--columns: {name!r}: {part!r} is no part of a date; "
                         f"{suggest(part, DATE_PARTS)}"
                     )
-                columns.append(_Column(name, self._find(base), part))
+                bases = [base] if base in self._names or base.count("-") != 2 else base.split("-")
+                columns.append(_Column(name, tuple(map(self._find, bases)), part))
             else:
-                columns.append(_Column(name, self._find(name)))
+                columns.append(_Column(name, (self._find(name),)))
         return columns
 
     def _look_through(self) -> None:
@@ -150,12 +152,13 @@ class CsvSource(Source):
         """Yield the cells of interest, some rows at a time."""
         width = len(self._names)
         columns = [*self._numeric, *self._categorical]
-        used = [self._label, *(c.index for c in columns)]
+        used = [self._label, *(i for c in columns for i in c.indices)]
         n_rows = max(BLOCK_CELLS // width, 1)
         self.n_dropped = 0
-        with opened(self.path) as file, Progress(
-            f"{doing} {self.path.name}", file.size, "bytes"
-        ) as progress:
+        with (
+            opened(self.path) as file,
+            Progress(f"{doing} {self.path.name}", file.size, "bytes") as progress,
+        ):
             reader = self._reader(file.text())
             if self.options.header:
                 next(reader)
@@ -199,7 +202,10 @@ class CsvSource(Source):
         by_column = list(zip(*kept, strict=True))
         block = _Block(list(by_column[self._label]), [], rows)
         for column in columns:
-            cells = list(by_column[column.index])
+            cells = list(by_column[column.indices[0]])
+            if len(column.indices) == 3:
+                parts = zip(*(by_column[i] for i in column.indices), strict=True)
+                cells = [f"{y}-{m:0>2}-{d:0>2}" for y, m, d in parts]
             block.cells.append(self._dates(column, cells, rows) if column.part else cells)
         return block
 
@@ -270,9 +276,7 @@ class CsvSource(Source):
         data = np.ones((n_rows, width))
         data[:, :n_numeric] = numbers
         indptr = np.arange(0, width * n_rows + 1, width)
-        return csr_array(
-            (data.ravel(), indices.ravel(), indptr), shape=(n_rows, self.n_features)
-        )
+        return csr_array((data.ravel(), indices.ravel(), indptr), shape=(n_rows, self.n_features))
 
     @property
     def extra(self) -> dict[str, Any]:

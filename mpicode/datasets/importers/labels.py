@@ -25,8 +25,9 @@ class Labels:
     """Maps raw labels (numbers, or text in a CSV) to ``y``.
 
     regression: the numbers themselves. binary: -1/+1, 0/1 or any two values, the smaller is 0.
-    multiclass: the distinct values in rising order become 0 to n_classes - 1; with ``classes`` given,
-    these, in this order, and nothing else. ``threshold`` makes numbers binary: 1 where above it.
+    multiclass: the distinct values in rising order become 0 to n_classes - 1; with ``classes``
+    given, these, in this order, and nothing else. ``threshold`` makes numbers binary: 1 where
+    above it.
 
     `see` every raw label once, `settle`, then `apply`.
     """
@@ -89,7 +90,9 @@ class Labels:
             given = [number(c) if numeric else c for c in self._given]
             unknown = sorted(str(label) for label in found.difference(given))
             if unknown:
-                raise DataError(f"{where}: label {unknown[0]} is not one of the classes {self._given}")
+                raise DataError(
+                    f"{where}: label {unknown[0]} is not one of the classes {self._given}"
+                )
             return given
         if self.task == "multiclass":
             if len(found) < 2:

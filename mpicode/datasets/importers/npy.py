@@ -101,10 +101,8 @@ def array_source(
 ) -> ArraySource | CsrSource:
     """Import npy and npz: one npz with both arrays, or features and labels in a file each."""
     features, label_path = paths[0], paths[-1]
-    if label_path.suffix == ".npz":
-        y = npz_array(label_path, y_key)
-    else:
-        y = npy_array(label_path)
+    packed = label_path.suffix == ".npz"
+    y = npz_array(label_path, y_key) if packed else npy_array(label_path)
     if features.suffix == ".npz":
         if {"data", "indices", "indptr", "shape"} <= set(npz_keys(features)):
             return CsrSource(features, y, labels)
@@ -126,7 +124,9 @@ class CsrSource(Source):
                     small[key] = archive[key]
         kind = small.get("format", np.array(b"csr")).item()
         if kind not in (b"csr", "csr"):
-            raise DataError(f"{path}: the sparse matrix is {kind!r}, wants csr; save it with .tocsr()")
+            raise DataError(
+                f"{path}: the sparse matrix is {kind!r}, wants csr; save it with .tocsr()"
+            )
         self.n_samples, self.n_features = (int(n) for n in small["shape"])
         self.indptr = small["indptr"].astype(np.int64)
         if len(self.indptr) != self.n_samples + 1 or (np.diff(self.indptr) < 0).any():

@@ -1,8 +1,8 @@
 """Categorical columns as 0/1 columns, one for each value and, if wanted, each pair of values.
 
-The recipe of the gradient coding papers for Kaggle's "Amazon Employee Access" data (R. Tandon et al.,
-"Gradient Coding", ICML 2017): all values of each column, and all pairs of values of two columns that
-occur together in some row.
+The recipe of the gradient coding papers for Kaggle's "Amazon Employee Access" data (R. Tandon et
+al., "Gradient Coding", ICML 2017): all values of each column, and all pairs of values of two
+columns that occur together in some row.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class _Keys:
 class OneHot:
     """Learns the values of ``n_columns`` categorical columns, then turns cells into column numbers.
 
-    `see` all cells, `settle`, then `encode`. Values stand in rising order (of numbers, where all of a
-    column are numbers), columns in their own, the pairs behind.
+    `see` all cells, `settle`, then `encode`. Values stand in rising order (of numbers, where all
+    of a column are numbers), columns in their own, the pairs behind.
     """
 
     def __init__(self, names: Sequence[str], pairs: bool) -> None:
@@ -66,9 +66,9 @@ class OneHot:
         """Give every value, and every pair that occurred, its column."""
         orders = []
         for i, codes in enumerate(self._codes):
-            numbers = {cell: number(cell) for cell in codes}
-            key = numbers.get if None not in numbers.values() else str
-            ordered = sorted(codes, key=lambda cell: (key(cell), cell))  # noqa: B023
+            numbers = {cell: value for cell in codes if (value := number(cell)) is not None}
+            numeric = len(numbers) == len(codes)
+            ordered = sorted(codes, key=numbers.__getitem__ if numeric else None)
             # From the order in which values were met to their place in the file.
             order = np.empty(len(codes), np.int64)
             order[[codes[cell] for cell in ordered]] = np.arange(len(codes))
@@ -106,7 +106,7 @@ class OneHot:
 
     @property
     def terms(self) -> Array:
-        """What each column stands for (n_features, 2): a level and -1, or the two levels of a pair."""
+        """What each column stands for (n_features, 2): a level and -1, or a pair of levels."""
         n_levels = self._starts[-1]
         singles = np.stack([np.arange(n_levels), np.full(n_levels, -1)], axis=1)
         pairs = [

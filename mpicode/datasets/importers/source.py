@@ -38,4 +38,4 @@ class Source(ABC):
 
     @abstractmethod
     def blocks(self) -> Iterator[tuple[Any, npt.NDArray[Any]]]:
-        """Yield ``(X, y)``: some rows as an array or ``scipy.sparse.csr_array``, and their labels."""
+        """Yield ``(X, y)``: rows as an array or ``scipy.sparse.csr_array``, and their labels."""

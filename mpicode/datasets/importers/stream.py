@@ -45,9 +45,7 @@ class Opened:
         self.size = path.stat().st_size
         packed = self._raw.read(2) == b"\x1f\x8b"
         self._raw.seek(0)
-        self.stream = cast(
-            BinaryIO, gzip.GzipFile(fileobj=self._raw) if packed else self._raw
-        )
+        self.stream = cast(BinaryIO, gzip.GzipFile(fileobj=self._raw) if packed else self._raw)
 
     @property
     def position(self) -> int:

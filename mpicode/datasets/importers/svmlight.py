@@ -1,6 +1,7 @@
 """svmlight / libsvm text: ``label index:value index:value ... # comment`` on each line.
 
-Read twice: once for the labels, the largest index and whether indices start at 0, once for the rows.
+Read twice: once for the labels, the largest index and whether indices start at 0, once for the
+rows.
 """
 
 from __future__ import annotations
@@ -161,9 +162,10 @@ class SvmlightSource(Source):
         return 12 * self._n_entries if self.sparse else 8 * self.n_samples * self.n_features
 
     def _lines(self, doing: str) -> Iterator[_Lines]:
-        with opened(self.path) as file, Progress(
-            f"{doing} {self.path.name}", file.size, "bytes"
-        ) as progress:
+        with (
+            opened(self.path) as file,
+            Progress(f"{doing} {self.path.name}", file.size, "bytes") as progress,
+        ):
             number = 1
             while raw := file.stream.readlines(BLOCK_BYTES):
                 yield parse(raw, self.path, number)
