@@ -172,8 +172,12 @@ class ProblemSuite:
     def test_diverged_parameters_show_in_the_loss_alone(self, given, kind):
         problem = self.make(given)
         rows, weights = self.data(20, kind)
-        loss, _ = self.gradient(problem, np.full(problem.n_parameters, np.nan), rows, weights)
-        assert not np.isfinite(loss)
+        for number in (np.nan, np.inf, 1e308):
+            x = np.full(problem.n_parameters, number)
+            loss, _ = self.gradient(problem, x, rows, weights)
+            assert not np.isfinite(loss)
+            assert not np.isfinite(problem.loss(x, rows, weights))
+            assert not np.isfinite(problem.evaluate(x, rows)[0])
         _ = problem.regularise(np.full(problem.n_parameters, 1e300), self.point(problem))
 
     def test_large_parameters_stay_finite(self, given, kind):
