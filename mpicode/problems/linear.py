@@ -33,6 +33,8 @@ class LinearModel(Problem):
     Parameters, in this order: the weights W, (n_features, n_outputs) in C order, then the
     intercepts b, (n_outputs,), which the L2 term spares. Without an intercept the second part is
     empty.
+
+    The scratch memory is part of the object: it serves one thread at a time.
     """
 
     one_output: ClassVar[bool] = True
@@ -135,7 +137,7 @@ class LinearModel(Problem):
     def _predict(self, x: Float, rows: Rows) -> Iterator[tuple[slice, Any, Any, Float]]:
         """Yield per chunk: which rows, X (an array, or the three of a CSR), y, z = X W + b."""
         X, y = rows.X, np.ascontiguousarray(rows.y)
-        weights, intercepts = self.unpack(x)
+        weights, intercepts = self.unpack(np.ascontiguousarray(x))
         chunk_rows = self._chunk_rows if isinstance(X, np.ndarray) else _sparse_chunk_rows(X)
         if len(self._scratch) < min(chunk_rows, len(y)):
             self._scratch = np.empty((min(chunk_rows, len(y)), *self._outputs), self.dtype)

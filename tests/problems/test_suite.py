@@ -140,6 +140,13 @@ class ProblemSuite:
         assert_array_equal(rows.y, before[2])
         assert_array_equal(weights, before[3])
 
+    def test_parameters_may_lie_apart(self, given, kind):
+        problem = self.make(given)
+        x = self.point(problem)
+        rows, weights = self.data(10, kind)
+        strided = np.repeat(x, 2)[::2]
+        assert problem.loss(strided, rows, weights) == problem.loss(x, rows, weights)
+
     def test_loss_is_the_one_of_the_gradient(self, given, kind):
         problem = self.make(given)
         x = self.point(problem)
