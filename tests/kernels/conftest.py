@@ -5,6 +5,7 @@ import pytest
 
 from mpicode.kernels import plain
 
+MODULES = ("_sums", "_sparse", "_residuals")
 NAMES = (
     "combine",
     "accumulate",
@@ -20,9 +21,6 @@ def compiled_kernels():
     modules = [importlib.import_module(f"mpicode.kernels.{m}") for m in MODULES]
     found = {name: getattr(m, name) for m in modules for name in NAMES if hasattr(m, name)}
     return SimpleNamespace(**found)
-
-
-MODULES = ("_sums", "_sparse", "_residuals")
 
 
 @pytest.fixture(params=["compiled", "plain"])

@@ -81,8 +81,7 @@ def test_repeated_columns_add_up(kernels):
 
 @pytest.mark.parametrize("n_columns", [None, 1, 10])
 def test_nan_stays_in_its_row(kernels, n_columns):
-    dense, data, indices, indptr = matrix((50, 20))
-    data = data.copy()
+    _, data, indices, indptr = matrix((50, 20))
     row = int(np.argmax(np.diff(indptr)))
     data[indptr[row]] = np.nan
     out = np.empty_like(numbers(50, n_columns, "f8"))

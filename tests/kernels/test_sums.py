@@ -80,16 +80,15 @@ class TestCombine:
         rows = np.arange(12.0).reshape(3, 4)
         rows.flags.writeable = False
         wanted = rows[0] + 2 * rows[1] + 3 * rows[2]
+        strided = np.array([1.0, 9.0, 2.0, 9.0, 3.0])[::2]
         for factors in (
             [1, 2, 3],
-            np.arange(1, 4),
-            np.arange(1, 7)[::2] / 2 + 0.5,
             (1.0, 2.0, 3.0),
+            np.arange(1, 4),
+            np.float32([1, 2, 3]),
+            strided,
         ):
-            np.testing.assert_array_equal(
-                kernels.combine(factors, rows, np.empty(4)),
-                wanted if factors is not None else None,
-            )
+            np.testing.assert_array_equal(kernels.combine(factors, rows, np.empty(4)), wanted)
 
     def test_real_coefficients_of_complex_vectors(self, kernels):
         vectors = [np.array([1 + 2j, 3j]), np.array([1.0 + 0j, 1 - 1j])]
