@@ -95,7 +95,8 @@ class LinearModel(Problem):
             if isinstance(X, np.ndarray):
                 out_weights += np.matmul(X.T, z, out=self._product)
             else:
-                csr_transpose_accumulate(*X, z, out_weights)
+                data, indices, indptr = X
+                csr_transpose_accumulate(data, indices, indptr, z, out_weights)
             if self.intercept:
                 out_intercepts += z.sum(axis=0)
         return total
@@ -148,9 +149,10 @@ class LinearModel(Problem):
                 part: Any = X[chunk]
                 np.matmul(part, weights, out=z)
             else:
-                part = X.data, X.indices, X.indptr[start : chunk.stop + 1]
+                indptr = X.indptr[start : chunk.stop + 1]
+                part = X.data, X.indices, indptr
                 try:
-                    csr_dot(*part, weights, z)
+                    csr_dot(X.data, X.indices, indptr, weights, z)
                 except ValueError as error:
                     raise DataError(f"X: rows {start} to {chunk.stop}: {error}") from error
             if self.intercept:
