@@ -13,25 +13,35 @@ from .base import Delay
 
 
 class Recorded(Protocol):
-    """What `Replay` reads of a run file."""
+    """What `Replay` reads of a run file; `mpicode.results.RunData` is one."""
 
-    iterations: Mapping[str, np.ndarray]
-    workers: Mapping[str, np.ndarray]
+    @property
+    def iterations(self) -> Mapping[str, np.ndarray]:
+        """Columns (n_iterations,): ``iteration``, and ``started`` and ``seconds`` in seconds."""
+
+    @property
+    def workers(self) -> Mapping[str, np.ndarray]:
+        """Columns (n_iterations, n_workers); only their width is looked at."""
+
+    @property
+    def messages(self) -> np.ndarray:
+        """Fields ``worker``, ``round``, ``parameters_iteration`` and ``seconds`` of landing."""
 
 
 class Replay(Delay):
-    """Workers are as late as worker ``i`` of the run file ``path`` was at that second of its run.
+    """Each worker is as late as its namesake was at that second of the recorded run ``path``.
 
-    What is injected is the latency beyond the quickest answer of the whole file, since the worker
-    that replays it computes on its own; with ``whole_latency`` it is all of it, for simulations
-    whose computing takes no time. Where a worker did not answer within an iteration, it is held
-    until the start of the iteration in which it answered next. A run longer than the record meets
-    it again from its start.
+    From the messages of the file, whatever became of them, it is known when each worker was busy:
+    from a request until the last message that answers it. A request in such a span is held until
+    its end, less the quickest answer of the whole file, since the worker that replays it computes
+    on its own; ``whole_latency`` leaves that in, for simulations in which computing takes no time.
+    A request in between is as late as the next one on record. A request that was never answered
+    lasts until the end of the record, and a run longer than the record meets it again from its
+    start.
 
-    The run file is read by ``read_run`` (`mpicode.results.read_run`), handed over as context: the
+    The file is read by ``read_run`` (`mpicode.results.read_run`), handed over as context: the
     format of run files is the business of `mpicode.results` alone, and a delay model may not import
-    its sibling. Only ``iterations["seconds"]`` (n_iterations,) and ``workers["latency_seconds"]``
-    (n_iterations, n_workers) are looked at.
+    its sibling. A file that cannot serve raises `ConfigError`.
     """
 
     name = "replay"
@@ -49,33 +59,60 @@ class Replay(Delay):
                 "delays.name: 'replay' wants read_run=mpicode.results.read_run in delays.make"
             )
         run = read_run(path)
-        seconds = np.asarray(run.iterations["seconds"], dtype=np.float64)
-        latency = np.array(run.workers.get("latency_seconds", np.empty((0, 0))), dtype=np.float64)
-        if latency.ndim != 2 or latency.shape[0] != len(seconds) or not len(seconds):
+        recorded = max((table.shape[1] for table in run.workers.values()), default=0)
+        if recorded < n_workers:
             raise ConfigError(
-                f"delays.path: {path} records {latency.shape[0]} rows of worker latencies "
-                f"for {len(seconds)} iterations"
+                f"delays.path: {path} records {recorded} workers, the run has {n_workers}"
             )
-        if latency.shape[1] < n_workers:
+        started = np.asarray(run.iterations["started"], dtype=np.float64)
+        if not len(started) or not len(run.messages):
             raise ConfigError(
-                f"delays.path: {path} records {latency.shape[1]} workers, the run has {n_workers}"
+                f"delays.path: {path} records {len(started)} iterations and "
+                f"{len(run.messages)} messages, nothing to replay"
             )
-        if not np.isfinite(latency).any():
-            raise ConfigError(f"delays.path: {path} holds no worker latency")
-        if not (np.isfinite(seconds).all() and (seconds >= 0).all() and seconds.sum() > 0):
-            raise ConfigError(f"delays.path: {path} holds iterations without a duration")
-        ends = np.cumsum(seconds)
-        self._length = float(ends[-1])
-        self._starts: list[float] = [0.0, *ends[:-1].tolist()]
-        self._delay = latency if whole_latency else np.maximum(latency - np.nanmin(latency), 0.0)
+        self._length = float(started[-1] + run.iterations["seconds"][-1])
+        if not (
+            np.isfinite(self._length)
+            and self._length > started[0]
+            and (np.diff(started) >= 0).all()
+        ):
+            raise ConfigError(f"delays.path: {path}: the times of its iterations do not rise")
+        self._spans = [_busy(run, worker, started, self._length) for worker in range(n_workers)]
+        answered = [span for spans in self._spans for span in spans if span[1] < self._length]
+        quickest = min((end - start for start, end in answered), default=0.0)
+        self._own = 0.0 if whole_latency else quickest
+        self._ends = [[end for _, end in spans] for spans in self._spans]
 
     def seconds(self, worker: int, iteration: int, now: float, load: float) -> float:
-        """Return the recorded delay of ``worker`` at second ``now`` of the recorded run."""
+        """Return how long ``worker`` was still busy at second ``now`` of the recorded run."""
         now %= self._length
-        row = bisect_right(self._starts, now) - 1
-        column = self._delay[row:, worker]
-        answered = np.flatnonzero(np.isfinite(column))
-        if len(answered) and answered[0] == 0:
-            return float(column[0])
-        until = self._starts[row + int(answered[0])] if len(answered) else self._length
-        return until - now
+        spans = self._spans[worker]
+        position = bisect_right(self._ends[worker], now) % len(spans)
+        start, end = spans[position]
+        since = now if start <= now < end else start
+        return max(end - since - self._own, 0.0)
+
+
+def _busy(
+    run: Recorded, worker: int, started: np.ndarray, length: float
+) -> list[tuple[float, float]]:
+    """Return when the worker was busy, as rising pairs of seconds that do not overlap."""
+    # The request of a second round is posted when the first has ended, which is not on record.
+    mine = run.messages[(run.messages["worker"] == worker) & (run.messages["round"] == 0)]
+    landed: dict[int, float] = {}
+    for iteration, seconds in zip(
+        mine["parameters_iteration"].tolist(), mine["seconds"].tolist(), strict=True
+    ):
+        landed[iteration] = max(seconds, landed.get(iteration, 0.0))
+    starts = dict(zip(run.iterations["iteration"].tolist(), started.tolist(), strict=True))
+    spans: list[tuple[float, float]] = []
+    free = 0.0
+    for iteration in sorted(landed.keys() & starts.keys()):
+        begin, end = max(starts[iteration], free), landed[iteration]  # only the idle are asked
+        if end > begin:
+            spans.append((begin, end))
+            free = end
+    unanswered = started[started >= free]
+    if len(unanswered) and unanswered[0] < length:
+        spans.append((float(unanswered[0]), length))
+    return spans
