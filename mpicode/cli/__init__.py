@@ -17,7 +17,9 @@ from collections.abc import Sequence
 from .. import __version__
 from ..errors import MpicodeError, WorkerFailed
 
-COMMANDS = ("run", "data", "codes", "simulate", "report", "export", "doctor")
+_DEBUG = "MPICODE_DEBUG"
+
+COMMANDS = ("run", "data", "codes", "doctor")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,17 +41,26 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = parser().parse_args(arguments)
+    if options.debug:
+        os.environ[_DEBUG] = "1"
     try:
         return int(options.command(options))
-    except MpicodeError as error:
-        if options.debug:
-            traceback.print_exc()
-        say_error(error)
-        return error.exit_code
     except BrokenPipeError:
         # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        return report_error(error)
+
+
+def report_error(error: Exception) -> int:
+    """Say what went wrong, in one line unless it is a bug, and return the exit code for it."""
+    if not isinstance(error, MpicodeError) or os.environ.get(_DEBUG) == "1":
+        traceback.print_exception(error)
+    if isinstance(error, MpicodeError):
+        say_error(error)
+        return error.exit_code
+    return 1
 
 
 def say_error(error: MpicodeError) -> None:

@@ -8,11 +8,15 @@ import sys
 import time
 
 _SPINS = 50
-_FIRST_SLEEP = 20e-6
-_LONGEST_SLEEP = 1e-3
-_LONGEST_SLEEP_IDLE = 5e-3
+_SHORTEST = 20e-6
+_LONGEST = 1e-3
+_LONGEST_IDLE = 5e-3
 _IDLE_SECONDS = 1.0
+_SHARE = 0.05
 _PR_SET_TIMERSLACK = 29
+
+_yield_core = os.sched_yield
+_clock = time.perf_counter
 
 
 def sharpen_sleep() -> None:
@@ -24,30 +28,31 @@ def sharpen_sleep() -> None:
 class Backoff:
     """Call `pause` after each look that found nothing, `reset` after one that did.
 
-    At first it only yields the core, since answers of microseconds must not pay for a sleep; then it
-    sleeps, twice as long each time up to 1 ms, and 5 ms once nothing has come for a second.
+    At first it only yields the core, since answers of microseconds must not pay for a sleep. Then it
+    sleeps for a twentieth of the time waited so far, so that no wait becomes longer by more than that;
+    at least 20 us, at most 1 ms, and 5 ms once nothing has come for a second.
     """
 
-    __slots__ = ("_idle_since", "_looks", "_sleep")
+    __slots__ = ("_looks", "_since")
 
     def __init__(self) -> None:
-        self.reset()
+        self._looks = 0
+        self._since = 0.0
 
     def reset(self) -> None:
         """Start again at the shortest wait."""
         self._looks = 0
-        self._sleep = _FIRST_SLEEP
 
     def pause(self) -> None:
         """Wait a little, longer each time."""
-        self._looks += 1
-        if self._looks <= _SPINS:
-            os.sched_yield()
+        looks = self._looks = self._looks + 1
+        if looks <= _SPINS:
+            if looks == 1:
+                self._since = _clock()
+            _yield_core()
             return
-        if self._looks == _SPINS + 1:
-            self._idle_since = time.monotonic()
-        time.sleep(self._sleep)
-        longest = _LONGEST_SLEEP
-        if self._sleep >= longest and time.monotonic() - self._idle_since > _IDLE_SECONDS:
-            longest = _LONGEST_SLEEP_IDLE
-        self._sleep = min(2.0 * self._sleep, longest)
+        waited = _clock() - self._since
+        if waited > _IDLE_SECONDS:
+            time.sleep(_LONGEST_IDLE)
+        else:
+            time.sleep(min(max(_SHARE * waited, _SHORTEST), _LONGEST))

@@ -2,6 +2,7 @@
 
 Worker ``i`` is rank ``i + 1`` of a duplicate of the caller's communicator. Requests and notices travel
 with one tag, answers with another. Whoever starts a transfer owns its buffer until it has completed.
+Requests that recur are persistent: an iteration starts transfers, it does not describe them again.
 """
 
 from __future__ import annotations
@@ -16,14 +17,12 @@ from mpi4py import MPI
 from . import wire
 from .backoff import Backoff, sharpen_sleep
 from .snapshots import Snapshot
-from .transport import Arrival
+from .transport import Slot
 from .wire import Kind
 from .worker import Action, Receive, Request, Send, Sleep, Step
 
 _REQUEST = 1
 _ANSWER = 2
-
-Communicator = MPI.Intracomm
 
 
 def world() -> MPI.Intracomm:
@@ -41,179 +40,238 @@ def abort(exit_code: int) -> None:
     MPI.COMM_WORLD.Abort(exit_code)
 
 
-class MPIMaster:
-    """The master's end of the wire: one receive is always pending for each worker."""
-
-    def __init__(self, comm: MPI.Intracomm, n_workers: int, largest_answer: int) -> None:
-        """Duplicate the first ``n_workers + 1`` ranks of ``comm``; the workers must do the same."""
-        self.n_workers = n_workers
-        self.interrupted: Callable[[], bool] = lambda: False
-        self._comm = comm
-        self._largest = largest_answer
-        self._status = MPI.Status()
-        self._backoff = Backoff()
-        self._free: list[wire.Bytes] = []
-        self._free_headers: list[wire.Bytes] = []
-        self._sends: list[tuple[MPI.Request, wire.Bytes | None, Snapshot | None]] = []
-        self._buffers = [wire.new_buffer(largest_answer) for _ in range(n_workers)]
-        self._receives = [self._receive(worker) for worker in range(n_workers)]
-        sharpen_sleep()
-
-    def now(self) -> float:
-        return time.perf_counter()
-
-    def _receive(self, worker: int) -> MPI.Request:
-        return self._comm.Irecv((self._buffers[worker], MPI.BYTE), source=worker + 1, tag=_ANSWER)
-
-    def describe(self, worker: int) -> str:
-        return f"worker {worker} (rank {worker + 1})"
-
-    def new_header(self, n_bytes: int) -> wire.Bytes:
-        for position, header in enumerate(self._free_headers):
-            if len(header) == n_bytes:
-                return self._free_headers.pop(position)
-        return wire.new_buffer(n_bytes)
-
-    def post(self, worker: int, header: wire.Bytes, payload: Snapshot | None) -> None:
-        request = self._comm.Isend((header, MPI.BYTE), dest=worker + 1, tag=_REQUEST)
-        self._sends.append((request, header, None))
-        if payload is not None:
-            request = self._comm.Isend((payload.buffer, MPI.BYTE), dest=worker + 1, tag=_REQUEST)
-            payload.pins += 1
-            self._sends.append((request, None, payload))
-
-    def reap(self) -> None:
-        pending = []
-        for send in self._sends:
-            request, header, payload = send
-            if not request.Test():
-                pending.append(send)
-            elif header is not None:
-                self._free_headers.append(header)
-            elif payload is not None:
-                payload.pins -= 1
-        self._sends = pending
-
-    def wait(self, deadline: float | None = None) -> list[Arrival]:
-        arrived: list[Arrival] = []
-        status = self._status
-        self._backoff.reset()
-        while True:
-            for worker, request in enumerate(self._receives):
-                if request.Test(status):
-                    arrived.append(
-                        Arrival(worker, self._buffers[worker], status.Get_count(MPI.BYTE))
-                    )
-                    self._buffers[worker] = (
-                        self._free.pop() if self._free else wire.new_buffer(self._largest)
-                    )
-                    self._receives[worker] = self._receive(worker)
-            if arrived or self.interrupted():
-                return arrived
-            if deadline is not None and time.perf_counter() >= deadline:
-                return arrived
-            self._backoff.pause()
-
-    def recycle(self, buffer: wire.Bytes) -> None:
-        self._free.append(buffer)
-
-    def close(self, everyone_left: bool) -> None:
-        for request in self._receives:
-            request.Cancel()
-            request.Wait()
-        if everyone_left:
-            for request, _, _ in self._sends:
-                request.Wait()
-            self._comm.Free()
-
-
-class MPIWorker:
-    """A worker's end of the wire: it carries out what `worker_loop` yields."""
-
-    def __init__(
-        self, comm: MPI.Intracomm, payload_length: int, dtype: np.dtype[Any], n_messages: int
-    ) -> None:
-        self._comm = comm
-        self._payload = np.empty(payload_length, dtype=dtype)
-        self._header = wire.new_buffer(wire.HEADER_BYTES + 4 * n_messages)
-        self._numbers = self._header[wire.HEADER_BYTES :].view(np.int32)
-        self._backoff = Backoff()
-        self._pending: MPI.Request
-        self._stop: Request | None = None
-        sharpen_sleep()
-
-    def now(self) -> float:
-        """Seconds on this process's clock."""
-        return time.perf_counter()
-
-    def run(
-        self, loop: Generator[Action, Any, BaseException | None], buffer: wire.Bytes
-    ) -> BaseException | None:
-        """Drive ``loop`` to its end; return the exception that ended its work, if one did."""
-        self._listen()
-        outcome: Any = None
-        try:
-            while True:
-                action = loop.send(outcome)
-                outcome = None
-                if isinstance(action, Step):
-                    outcome = self._withdrawn(action.iteration)
-                elif isinstance(action, Receive):
-                    outcome = self._next_request()
-                elif isinstance(action, Send):
-                    self._complete(
-                        self._comm.Isend((buffer[: action.n_bytes], MPI.BYTE), dest=0, tag=_ANSWER)
-                    )
-                elif isinstance(action, Sleep):
-                    time.sleep(action.seconds)
-        except StopIteration as end:
-            self._pending.Cancel()
-            self._pending.Wait()
-            return end.value  # type: ignore[no-any-return]
-
-    def close(self) -> None:
-        """Free the communicator, together with all other ranks."""
-        self._comm.Free()
-
-    def _listen(self) -> None:
-        self._pending = self._comm.Irecv((self._header, MPI.BYTE), source=0, tag=_REQUEST)
-
-    def _complete(self, request: MPI.Request) -> None:
-        self._backoff.reset()
-        while not request.Test():
-            self._backoff.pause()
-
-    def _next_request(self) -> Request:
-        if self._stop is not None:
-            return self._stop
-        self._complete(self._pending)
-        header = wire.parse(self._header, "master")
-        messages = self._numbers[: header.n_messages].copy()
-        payload = self._payload[: header.length]
-        if header.length:
-            self._complete(self._comm.Irecv((payload, MPI.BYTE), source=0, tag=_REQUEST))
-        self._listen()
-        return Request(
-            header.kind, header.iteration, header.round, messages, payload, header.compute_seconds
-        )
-
-    def _withdrawn(self, iteration: int) -> bool:
-        """Look for a notice: only notices and the stop can come while a request is being worked on."""
-        if not self._pending.Test():
-            return False
-        header = wire.parse(self._header, "master")
-        self._listen()
-        if header.kind == Kind.STOP:
-            self._stop = Request(
-                Kind.STOP, -1, 0, self._numbers[:0], self._payload[:0], header.compute_seconds
-            )
-            return True
-        return header.iteration >= iteration
-
-
 def group(comm: MPI.Intracomm, n_workers: int) -> MPI.Intracomm | None:
     """Return a duplicate of the first ``n_workers + 1`` ranks of ``comm``, None on surplus ranks."""
     color = 0 if comm.rank <= n_workers else MPI.UNDEFINED
     part = comm.Split(color, key=comm.rank)
     return None if part == MPI.COMM_NULL else part
 
+
+class MPIMaster:
+    """The master's end of the wire: one receive is always pending for each worker.
+
+    comm : what `group` returned; it is freed by `close`
+    """
+
+    def __init__(
+        self, comm: MPI.Intracomm, answer_length: int, dtype: np.dtype[Any], largest: int
+    ) -> None:
+        self.n_workers = comm.size - 1
+        self.interrupted: Callable[[], bool] = lambda: False
+        self.now = time.perf_counter
+        self._comm = comm
+        self._answer = (largest, answer_length, dtype)
+        self._status = MPI.Status()
+        self._backoff = Backoff()
+        self._told: list[tuple[MPI.Request, wire.Bytes]] = []
+        self._posted: list[tuple[MPI.Prequest, Snapshot]] = []
+        self._free: list[list[Slot]] = [[] for _ in range(self.n_workers)]
+        self._pending: list[Slot] = []
+        self._tests: list[Callable[[MPI.Status], bool]] = []
+        for worker in range(self.n_workers):
+            slot = self._listen(worker)
+            self._pending.append(slot)
+            self._tests.append(slot.handle.Test)
+        sharpen_sleep()
+
+    def describe(self, worker: int) -> str:
+        return f"worker {worker} (rank {worker + 1})"
+
+    def tell(self, worker: int, message: wire.Bytes) -> None:
+        request = self._comm.Isend((message, MPI.BYTE), worker + 1, _REQUEST)
+        self._told.append((request, message))
+
+    def post(self, worker: int, request: Snapshot) -> None:
+        handle = request.handles.get(worker)
+        if handle is None:
+            handle = self._comm.Send_init((request.buffer, MPI.BYTE), worker + 1, _REQUEST)
+            request.handles[worker] = handle
+        handle.Start()
+        request.pins += 1
+        self._posted.append((handle, request))
+
+    def reap(self) -> None:
+        pending = []
+        for send in self._posted:
+            if send[0].Test():
+                send[1].pins -= 1
+            else:
+                pending.append(send)
+        self._posted = pending
+        if self._told:
+            self._told = [told for told in self._told if not told[0].Test()]
+
+    def drop(self, snapshot: Snapshot) -> None:
+        if not snapshot.pins:
+            for handle in snapshot.handles.values():
+                handle.Free()
+
+    def wait(self, deadline: float | None = None) -> list[Slot]:
+        arrived: list[Slot] = []
+        status = self._status
+        tests = self._tests
+        backoff = self._backoff
+        backoff.reset()
+        while True:
+            for worker, test in enumerate(tests):
+                if test(status):
+                    slot = self._pending[worker]
+                    slot.n_bytes = status.Get_count(MPI.BYTE)
+                    arrived.append(slot)
+                    self._pending[worker] = fresh = self._listen(worker)
+                    tests[worker] = fresh.handle.Test
+            if arrived or self.interrupted():
+                return arrived
+            if deadline is not None and self.now() >= deadline:
+                return arrived
+            backoff.pause()
+
+    def recycle(self, slot: Slot) -> None:
+        self._free[slot.worker].append(slot)
+
+    def close(self, everyone_left: bool) -> None:
+        for slot in self._pending:
+            slot.handle.Cancel()
+            slot.handle.Wait()
+        if not everyone_left:
+            return  # what was sent to a silent worker can be neither completed nor freed
+        for request, _ in self._told:
+            request.Wait()
+        for slots in (self._pending, *self._free):
+            for slot in slots:
+                slot.handle.Free()
+        self._comm.Free()
+
+    def _listen(self, worker: int) -> Slot:
+        free = self._free[worker]
+        if free:
+            slot = free.pop()
+        else:
+            slot = Slot(worker, *self._answer)
+            slot.handle = self._comm.Recv_init((slot.buffer, MPI.BYTE), worker + 1, _ANSWER)
+        slot.handle.Start()
+        return slot
+
+
+class _Inbox:
+    """One of a worker's two receive buffers: a request is worked on in one while the other listens."""
+
+    __slots__ = ("buffer", "handle", "values")
+
+    def __init__(
+        self, comm: MPI.Intracomm, n_bytes: int, length: int, dtype: np.dtype[Any]
+    ) -> None:
+        self.buffer = wire.new_buffer(n_bytes)
+        self.values = wire.payload(self.buffer, length, dtype)
+        self.handle = comm.Recv_init((self.buffer, MPI.BYTE), 0, _REQUEST)
+
+
+class MPIWorker:
+    """A worker's end of the wire: it carries out what `worker_loop` yields.
+
+    Requests have ``payload_length`` elements of ``dtype``; ``n_messages`` is the most that can be
+    assigned to one worker. ``buffer`` is where answers are put together, ``answer_bytes`` long as a rule.
+    """
+
+    def __init__(
+        self,
+        comm: MPI.Intracomm,
+        payload_length: int,
+        dtype: np.dtype[Any],
+        n_messages: int,
+        buffer: wire.Bytes,
+        answer_bytes: int,
+    ) -> None:
+        self.now = time.perf_counter
+        self._comm = comm
+        self._buffer = buffer
+        self._answer_bytes = answer_bytes
+        self._answer = comm.Send_init((buffer[:answer_bytes], MPI.BYTE), 0, _ANSWER)
+        n_bytes = max(
+            wire.message_bytes(payload_length, dtype),
+            wire.message_bytes(n_messages, np.dtype(np.int64)),
+        )
+        self._current, self._next = (
+            _Inbox(comm, n_bytes, payload_length, dtype) for _ in range(2)
+        )
+        self._status = MPI.Status()
+        self._backoff = Backoff()
+        self._stop: Request | None = None
+        sharpen_sleep()
+
+    def run(
+        self, loop: Generator[Action, Any, BaseException | None]
+    ) -> BaseException | None:
+        """Drive ``loop`` to its end; return the exception that ended its work, if one did."""
+        self._next.handle.Start()
+        send = loop.send
+        outcome: Any = None
+        try:
+            while True:
+                action = send(outcome)
+                kind = action.__class__
+                if kind is Step:
+                    outcome = self._withdrawn()
+                elif kind is Receive:
+                    outcome = self._next_request()
+                elif kind is Send:
+                    self._send(action.n_bytes)  # type: ignore[union-attr]
+                    outcome = None
+                elif kind is Sleep:
+                    time.sleep(action.seconds)  # type: ignore[union-attr]
+                    outcome = None
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        finally:
+            self._next.handle.Cancel()
+            self._next.handle.Wait()
+
+    def close(self) -> None:
+        """Free the communicator, together with all other ranks."""
+        for handle in (self._answer, self._current.handle, self._next.handle):
+            handle.Free()
+        self._comm.Free()
+
+    def _complete(self, request: MPI.Request) -> None:
+        test, status = request.Test, self._status
+        if test(status):
+            return
+        backoff = self._backoff
+        backoff.reset()
+        while not test(status):
+            backoff.pause()
+
+    def _send(self, n_bytes: int) -> None:
+        if n_bytes == self._answer_bytes:
+            self._answer.Start()
+            self._complete(self._answer)
+        else:
+            self._complete(self._comm.Isend((self._buffer[:n_bytes], MPI.BYTE), 0, _ANSWER))
+
+    def _next_request(self) -> Request:
+        if self._stop is not None:
+            return self._stop
+        inbox = self._next
+        self._complete(inbox.handle)
+        self._next, self._current = self._current, inbox
+        self._next.handle.Start()
+        return self._open(inbox)
+
+    def _open(self, inbox: _Inbox) -> Request:
+        header = wire.parse(inbox.buffer, self._status.Get_count(MPI.BYTE), "master")
+        length = header.length
+        values = inbox.values
+        if length != len(values) or wire.DTYPES[header.dtype] != values.dtype:
+            values = wire.payload(inbox.buffer, length, wire.DTYPES[header.dtype])
+        return Request(header.kind, header.iteration, header.round, values, header.seconds)
+
+    def _withdrawn(self) -> bool:
+        """Look for a notice: only notices and the stop can come while a request is being worked on."""
+        inbox = self._next
+        if not inbox.handle.Test(self._status):
+            return False
+        notice = self._open(inbox)
+        inbox.handle.Start()
+        if notice.kind == Kind.STOP:
+            self._stop = notice
+        return True

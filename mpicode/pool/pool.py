@@ -13,55 +13,51 @@ from ..errors import ConfigError, DataError, GaveUp, MpicodeError, WorkerFailed
 from ..outcomes import Outcome
 from . import wire
 from .snapshots import Snapshot, Snapshots
-from .transport import Arrival, Transport
+from .transport import Slot, Transport
 from .wire import Kind
 
 _ERRORS: dict[int, type[MpicodeError]] = {
     error.exit_code: error for error in (ConfigError, DataError, GaveUp)
 }
 _SMALLEST_ANSWER = 32 * 1024  # room for the traceback of a worker that failed
+_NOT_CURRENT = (-1, -1)
 
 Log = Callable[[int, int, int, int, int, float, Outcome], None]
 """Called for each message: iteration, round, message, worker, iteration of its parameters, seconds, outcome."""
 
 
-def _log_nothing(*_: Any) -> None:
-    pass
-
-
 class Answer:
-    """One coded vector. ``payload``, (length,), is valid until the next answer is asked for."""
+    """One coded vector. ``payload``, (length,), is valid until the next answer is asked for.
 
-    __slots__ = ("_buffer", "age", "iteration", "kept", "message", "payload", "round", "worker")
+    ``keep`` takes the buffer over: the payload then stays valid until the slot is given back with
+    `WorkerPool.recycle`.
+    """
 
-    def __init__(
-        self, worker: int, header: wire.Header, age: int, buffer: wire.Bytes, n_bytes: int
-    ) -> None:
-        self.worker = worker
+    __slots__ = ("age", "iteration", "kept", "message", "payload", "round", "slot", "worker")
+
+    def __init__(self, slot: Slot, header: wire.Header, age: int) -> None:
+        self.worker = slot.worker
         self.message = header.message
         self.iteration = header.iteration
         self.round = header.round
         self.age = age
         self.kept = False
-        self._buffer = buffer
-        self.payload: NDArray[Any] = buffer[
-            wire.HEADER_BYTES : wire.HEADER_BYTES + n_bytes
-        ].view(header.payload_dtype)
+        self.slot = slot
+        self.payload: NDArray[Any] = slot.values
 
-    def keep(self) -> wire.Bytes:
-        """Take the buffer over; ``payload`` stays valid until it is given back with `WorkerPool.recycle`."""
+    def keep(self) -> Slot:
+        """Take the buffer over, and with it the duty to give it back."""
         self.kept = True
-        return self._buffer
+        return self.slot
 
 
 class _Task:
     """The request a worker is busy with."""
 
-    __slots__ = ("iteration", "posted_at", "round", "withdrawn")
+    __slots__ = ("key", "posted_at", "withdrawn")
 
-    def __init__(self, iteration: int, round: int, posted_at: float) -> None:
-        self.iteration = iteration
-        self.round = round
+    def __init__(self, key: tuple[int, int], posted_at: float) -> None:
+        self.key = key
         self.posted_at = posted_at
         self.withdrawn = False
 
@@ -80,32 +76,36 @@ class WorkerPool:
     def __init__(
         self, transport: Transport, *, payload_length: int, dtype: np.dtype[Any], log: Log | None = None
     ) -> None:
-        self.n_workers = transport.n_workers
-        self.hosts = [""] * self.n_workers
-        self.log: Log = log or _log_nothing
+        n_workers = transport.n_workers
+        self.n_workers = n_workers
+        self.hosts = [""] * n_workers
+        self.log = log
         self.bytes_sent = 0
         self.bytes_received = 0
         self.n_stale = 0
         self.n_withdrawn = 0
-        self.compute_seconds = np.full(self.n_workers, np.nan)
-        self.delay_seconds = np.full(self.n_workers, np.nan)
-        self.latency_seconds = np.full(self.n_workers, np.nan)
+        self.compute_seconds = np.full(n_workers, np.nan)
+        self.delay_seconds = np.full(n_workers, np.nan)
+        self.latency_seconds = np.full(n_workers, np.nan)
         self._transport = transport
-        self._snapshots = Snapshots(payload_length, dtype, most=self.n_workers + 2)
-        self._tasks: list[_Task | None] = [None] * self.n_workers
-        self._gone = [False] * self.n_workers
-        self._kind: int = Kind.GRADIENT
-        self._iteration = -1
-        self._round = 0
-        self._open = False
+        self._dtype_number = wire.dtype_number(dtype)
+        self._payload_length = payload_length
+        self._snapshots = Snapshots(payload_length, dtype, n_workers + 2, transport.drop)
         self._snapshot: Snapshot | None = None
-        self._wanted: Sequence[NDArray[np.int32]] = ()
-        self._asked = [False] * self.n_workers
-        self._zero = transport.now()
+        self._tasks: list[_Task | None] = [None] * n_workers
+        self._n_busy = 0
+        self._gone = [False] * n_workers
+        self._assigned: list[Any] = [None] * n_workers
+        self._wanted: Sequence[NDArray[np.integer[Any]]] = ()
+        self._asked = [False] * n_workers
+        self._key = _NOT_CURRENT  # iteration and round; ours only while the round is open
+        self._iteration = -1
+        self._clock = transport.now
+        self._zero = self._clock()
 
     def now(self) -> float:
         """Return the run time in seconds: since all workers were ready."""
-        return self._transport.now() - self._zero
+        return self._clock() - self._zero
 
     def interrupted(self) -> bool:
         """Return whether the run was told to stop waiting."""
@@ -116,22 +116,21 @@ class WorkerPool:
         waiting = set(range(self.n_workers))
         while waiting:
             arrived = self._transport.wait()
-            if not arrived and self._transport.interrupted():
+            if not arrived and self.interrupted():
                 raise GaveUp(f"interrupted while {len(waiting)} of {self.n_workers} workers got ready")
-            for arrival in arrived:
-                header, payload_bytes = self._open_envelope(arrival)
-                text = arrival.buffer[wire.HEADER_BYTES : wire.HEADER_BYTES + payload_bytes]
-                self.hosts[arrival.worker] = text.tobytes().decode()
-                self._transport.recycle(arrival.buffer)
-                waiting.discard(arrival.worker)
-        self._zero = self._transport.now()
+            for slot in arrived:
+                header = self._open(slot)
+                self.hosts[slot.worker] = _text(slot, header).decode()
+                self._transport.recycle(slot)
+                waiting.discard(slot.worker)
+        self._zero = self._clock()
 
     def begin(
         self,
         kind: int,
         iteration: int,
         payload: ArrayLike,
-        wanted: Sequence[NDArray[np.int32]],
+        wanted: Sequence[NDArray[np.integer[Any]]],
         round: int = 0,
     ) -> None:
         """Ask each idle worker ``i`` for the messages ``wanted[i]`` at ``payload``, (payload_length,).
@@ -139,17 +138,21 @@ class WorkerPool:
         Busy workers are asked as soon as they have answered, if that is before `end`.
         """
         self._transport.reap()
-        self._snapshot = self._snapshots.take(payload)
-        self._kind, self._iteration, self._round = kind, iteration, round
+        snapshot = self._snapshot = self._snapshots.take(payload)
+        wire.pack(
+            snapshot.buffer, kind, self._dtype_number, self._payload_length, iteration, round,
+            seconds=self.now(),
+        )  # fmt: skip
+        self._iteration = iteration
+        self._key = (iteration, round)
         self._wanted = wanted
-        self._open = True
         self.n_stale = self.n_withdrawn = 0
         self.compute_seconds.fill(np.nan)
         self.delay_seconds.fill(np.nan)
         self.latency_seconds.fill(np.nan)
-        for worker in range(self.n_workers):
+        for worker, task in enumerate(self._tasks):
             self._asked[worker] = False
-            if self._tasks[worker] is None:
+            if task is None:
                 self._ask(worker)
 
     def answers(self, deadline: float | None = None) -> Iterator[Answer]:
@@ -157,133 +160,139 @@ class WorkerPool:
 
         It also ends when nobody is left who could answer, or when the run is interrupted.
         """
+        transport = self._transport
         if deadline is not None:
             deadline += self._zero
-        while any(task is not None for task in self._tasks):
-            arrived = self._transport.wait(deadline)
-            if not arrived:
-                return
-            position = 0
-            try:
-                for arrival in arrived:
-                    position += 1
-                    answer = self._accept(arrival)
+        unread: list[Slot] = []
+        try:
+            while self._n_busy:
+                unread = transport.wait(deadline)
+                if not unread:
+                    return
+                unread.reverse()
+                while unread:
+                    slot = unread.pop()
+                    answer = self._accept(slot)
                     if answer is None:
-                        self._transport.recycle(arrival.buffer)
+                        transport.recycle(slot)
                         continue
                     try:
                         yield answer
                     finally:
                         if not answer.kept:
-                            self._transport.recycle(arrival.buffer)
-            finally:
+                            transport.recycle(slot)
+        finally:
+            if unread:
                 # the caller has left with some of this sweep unread: they are late by a moment
-                self._open = self._open and position == len(arrived)
-                for arrival in arrived[position:]:
-                    self._accept(arrival)
-                    self._transport.recycle(arrival.buffer)
+                self._key = _NOT_CURRENT
+                for slot in reversed(unread):
+                    self._accept(slot)
+                    transport.recycle(slot)
 
     def end(self) -> None:
         """Close the round: tell each worker that is still busy with it, once, that it may stop."""
-        self._open = False
+        self._key = _NOT_CURRENT
+        if not self._n_busy:
+            return
         for worker, task in enumerate(self._tasks):
-            if task is None or task.withdrawn:
-                continue
-            task.withdrawn = True
-            self.n_withdrawn += 1
-            header = self._transport.new_header(wire.HEADER_BYTES)
-            wire.pack(header, Kind.WITHDRAW, iteration=task.iteration, round=task.round)
-            self._transport.post(worker, header, None)
-            self.bytes_sent += len(header)
+            if task is not None and not task.withdrawn:
+                task.withdrawn = True
+                self.n_withdrawn += 1
+                self._tell(worker, Kind.WITHDRAW)
 
-    def recycle(self, buffer: wire.Bytes) -> None:
-        """Give back a buffer that was kept."""
-        self._transport.recycle(buffer)
+    def recycle(self, slot: Slot) -> None:
+        """Give back a slot that was kept."""
+        self._transport.recycle(slot)
 
     def close(self, grace_seconds: float = 5.0) -> list[int]:
         """Tell every worker to leave; return those that have not said goodbye in ``grace_seconds``."""
-        self._open = False
+        transport = self._transport
+        self._key = _NOT_CURRENT
+        transport.interrupted = lambda: False
         for worker in range(self.n_workers):
-            header = self._transport.new_header(wire.HEADER_BYTES)
-            wire.pack(header, Kind.STOP)
-            self._transport.post(worker, header, None)
-        self._transport.interrupted = lambda: False
-        deadline = self._transport.now() + grace_seconds
+            self._tell(worker, Kind.STOP)
+        deadline = self._clock() + grace_seconds
         while not all(self._gone):
-            arrived = self._transport.wait(deadline)
+            arrived = transport.wait(deadline)
             if not arrived:
                 break
-            for arrival in arrived:
-                header_fields = wire.parse(arrival.buffer, f"worker {arrival.worker}")
-                self._gone[arrival.worker] |= header_fields.kind == Kind.GOODBYE
-                self._transport.recycle(arrival.buffer)
+            for slot in arrived:
+                header = wire.parse(slot.buffer, slot.n_bytes, transport.describe(slot.worker))
+                self._gone[slot.worker] |= header.kind == Kind.GOODBYE
+                transport.recycle(slot)
         silent = [worker for worker, gone in enumerate(self._gone) if not gone]
-        self._transport.close(everyone_left=not silent)
+        transport.reap()
+        self._snapshots.close()
+        transport.close(everyone_left=not silent)
         return silent
+
+    def _tell(
+        self, worker: int, kind: Kind, numbers: NDArray[np.int64] | None = None
+    ) -> None:
+        length = 0 if numbers is None else len(numbers)
+        message = wire.new_buffer(wire.message_bytes(length, np.dtype(np.int64)))
+        if numbers is not None:
+            wire.payload(message, length, np.dtype(np.int64))[:] = numbers
+        wire.pack(message, kind, wire.dtype_number(np.dtype(np.int64)), length, seconds=self.now())
+        self._transport.tell(worker, message)
+        self.bytes_sent += len(message)
 
     def _ask(self, worker: int) -> None:
         messages = self._wanted[worker]
         self._asked[worker] = True
         if not len(messages):
             return
-        assert self._snapshot is not None
-        header = self._transport.new_header(wire.HEADER_BYTES + 4 * len(messages))
-        now = self.now()
-        wire.pack(
-            header,
-            self._kind,
-            dtype=self._snapshot.dtype_number,
-            n_messages=len(messages),
-            iteration=self._iteration,
-            round=self._round,
-            length=len(self._snapshot.values),
-            compute_seconds=now,
-        )
-        header[wire.HEADER_BYTES :].view(np.int32)[:] = messages
-        self._tasks[worker] = _Task(self._iteration, self._round, now)
-        self._transport.post(worker, header, self._snapshot)
-        self.bytes_sent += len(header) + len(self._snapshot.buffer)
+        assigned = self._assigned[worker]
+        if messages is not assigned and not np.array_equal(messages, assigned):
+            self._tell(worker, Kind.ASSIGN, messages.astype(np.int64))
+        self._assigned[worker] = messages
+        snapshot = self._snapshot
+        assert snapshot is not None
+        self._tasks[worker] = _Task(self._key, self.now())
+        self._n_busy += 1
+        self._transport.post(worker, snapshot)
+        self.bytes_sent += len(snapshot.buffer)
 
-    def _accept(self, arrival: Arrival) -> Answer | None:
+    def _accept(self, slot: Slot) -> Answer | None:
         """Keep the books of one arrival; return it if it answers the current round."""
-        header, payload_bytes = self._open_envelope(arrival)
-        worker = arrival.worker
+        header = self._open(slot)
+        worker = slot.worker
         task = self._tasks[worker]
-        if task is None or (header.iteration, header.round) != (task.iteration, task.round):
+        iteration, key = header.iteration, (header.iteration, header.round)
+        if task is None or key != task.key:
             raise wire.BadMessage(
-                f"worker {worker}: answers iteration {header.iteration}, round {header.round}, "
-                f"was asked for {(task.iteration, task.round) if task else 'nothing'}"
+                f"{self._transport.describe(worker)}: answers iteration {iteration}, round "
+                f"{header.round}, was asked for {task.key if task else 'nothing'}"
             )
         now = self.now()
-        current = self._open and header.iteration == self._iteration and header.round == self._round
-        dropped = header.kind == Kind.DROPPED
         if header.flags & wire.LAST:
             self._tasks[worker] = None
-            if self._open and not self._asked[worker]:
+            self._n_busy -= 1
+            if self._key is not _NOT_CURRENT and not self._asked[worker]:
                 self._ask(worker)
-        if current and not dropped:
-            self.compute_seconds[worker] = header.compute_seconds
+        dropped = header.kind == Kind.DROPPED
+        if key == self._key and not dropped:
+            self.compute_seconds[worker] = header.seconds
             self.delay_seconds[worker] = header.delay_seconds
             self.latency_seconds[worker] = now - task.posted_at
-            return Answer(
-                worker, header, self._iteration - header.iteration, arrival.buffer, payload_bytes
-            )
+            return Answer(slot, header, 0)
         self.n_stale += not dropped
-        outcome = Outcome.DROPPED if dropped else Outcome.STALE_DROPPED
-        self.log(
-            self._iteration, header.round, header.message, worker, header.iteration, now, outcome
-        )
+        if self.log is not None:
+            outcome = Outcome.DROPPED if dropped else Outcome.STALE_DROPPED
+            self.log(self._iteration, header.round, header.message, worker, iteration, now, outcome)
         return None
 
-    def _open_envelope(self, arrival: Arrival) -> tuple[wire.Header, int]:
-        sender = f"worker {arrival.worker}"
-        self.bytes_received += arrival.n_bytes
-        header = wire.parse(arrival.buffer, sender)
-        payload_bytes = wire.check_answer(arrival.buffer, header, arrival.n_bytes, sender)
+    def _open(self, slot: Slot) -> wire.Header:
+        self.bytes_received += slot.n_bytes
+        describe = self._transport.describe
+        header = wire.parse(slot.buffer, slot.n_bytes, describe(slot.worker))
         if header.kind == Kind.FAILED:
-            text = arrival.buffer[wire.HEADER_BYTES : wire.HEADER_BYTES + payload_bytes]
-            raise _failure(self._transport.describe(arrival.worker), text.tobytes())
-        return header, payload_bytes
+            raise _failure(describe(slot.worker), _text(slot, header))
+        return header
+
+
+def _text(slot: Slot, header: wire.Header) -> bytes:
+    return wire.payload(slot.buffer, header.length, np.dtype(np.uint8)).tobytes()
 
 
 def _failure(worker: str, text: bytes) -> MpicodeError:
@@ -298,4 +307,4 @@ def _failure(worker: str, text: bytes) -> MpicodeError:
 
 def largest_answer(answer_length: int, dtype: np.dtype[Any]) -> int:
     """Return the size in bytes of the buffers that answers of ``answer_length`` elements need."""
-    return max(_SMALLEST_ANSWER, wire.answer_bytes(answer_length, dtype))
+    return max(_SMALLEST_ANSWER, wire.message_bytes(answer_length, dtype))

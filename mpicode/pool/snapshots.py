@@ -1,4 +1,4 @@
-"""Immutable copies of the parameters, shared by all workers that were sent the same ones.
+"""Immutable requests, shared by all workers that were sent the same one.
 
 A snapshot may be written only while nobody reads it, and a send cannot be cancelled. So each counts its
 readers (``pins``), two rotate, and a worker that does not read holds at most one of its own: there are
@@ -7,31 +7,43 @@ never more than ``n_workers + 2``.
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from collections.abc import Callable
+from typing import Any
 
-from .wire import Bytes, dtype_number, new_buffer
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import wire
 
 
 class Snapshot:
-    """``values`` is a view of ``buffer``, (length,); ``pins`` counts the transfers that still read it."""
+    """One request: ``values``, (length,), is the payload in ``buffer``.
 
-    __slots__ = ("buffer", "dtype_number", "pins", "values")
+    ``pins`` counts the transfers that still read it; ``handles`` belongs to the transport.
+    """
 
-    def __init__(self, length: int, dtype: np.dtype) -> None:  # type: ignore[type-arg]
-        self.buffer: Bytes = new_buffer(length * dtype.itemsize)
-        self.values: NDArray[np.generic] = self.buffer.view(dtype)
-        self.dtype_number = dtype_number(dtype)
+    __slots__ = ("buffer", "handles", "pins", "values")
+
+    def __init__(self, length: int, dtype: np.dtype[Any]) -> None:
+        self.buffer = wire.new_buffer(wire.message_bytes(length, dtype))
+        self.values = wire.payload(self.buffer, length, dtype)
         self.pins = 0
+        self.handles: dict[int, Any] = {}
 
 
 class Snapshots:
-    """Hands out a snapshot that nobody reads; allocates one only when all are pinned."""
+    """Hands out a snapshot that nobody reads; allocates one only when all are pinned.
 
-    def __init__(self, length: int, dtype: np.dtype, most: int) -> None:  # type: ignore[type-arg]
+    ``drop`` is told of each one that is given up.
+    """
+
+    def __init__(
+        self, length: int, dtype: np.dtype[Any], most: int, drop: Callable[[Snapshot], None]
+    ) -> None:
         self._length = length
         self._dtype = dtype
         self._most = most
+        self._drop = drop
         self._all = [Snapshot(length, dtype) for _ in range(2)]
 
     def take(self, values: ArrayLike) -> Snapshot:
@@ -42,12 +54,19 @@ class Snapshots:
             for spare in free[1:]:
                 if len(self._all) > 2:
                     self._all.remove(spare)
+                    self._drop(spare)
         else:
             assert len(self._all) < self._most, f"{len(self._all)} of {self._most} are pinned"
             snapshot = Snapshot(self._length, self._dtype)
             self._all.append(snapshot)
         snapshot.values[:] = values
         return snapshot
+
+    def close(self) -> None:
+        """Give all of them up."""
+        for snapshot in self._all:
+            self._drop(snapshot)
+        self._all.clear()
 
     def __len__(self) -> int:
         return len(self._all)

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
+from . import wire
 from .snapshots import Snapshot
-from .wire import Bytes
 
 
-class Arrival(NamedTuple):
-    """``buffer`` holds ``n_bytes`` of ``worker``; whoever gets it must hand it back with ``recycle``."""
+class Slot:
+    """A buffer for answers of one worker; ``n_bytes`` of it have arrived.
 
-    worker: int
-    buffer: Bytes
-    n_bytes: int
+    ``values``, (answer_length,), is the payload of a full answer; ``handle`` belongs to the transport.
+    """
+
+    __slots__ = ("buffer", "handle", "n_bytes", "values", "worker")
+
+    def __init__(self, worker: int, n_bytes: int, length: int, dtype: np.dtype[Any]) -> None:
+        self.worker = worker
+        self.buffer = wire.new_buffer(n_bytes)
+        self.values: NDArray[Any] = wire.payload(self.buffer, length, dtype)
+        self.n_bytes = 0
+        self.handle: Any = None
 
 
 class Transport(Protocol):
@@ -30,20 +41,23 @@ class Transport(Protocol):
     def describe(self, worker: int) -> str:
         """Return how errors name this worker."""
 
-    def new_header(self, n_bytes: int) -> Bytes:
-        """Return a buffer for a header that no transfer uses."""
+    def tell(self, worker: int, message: wire.Bytes) -> None:
+        """Send a short message, not to be written again, without waiting."""
 
-    def post(self, worker: int, header: Bytes, payload: Snapshot | None) -> None:
-        """Send a request or notice without waiting; header and snapshot stay untouched until it has left."""
+    def post(self, worker: int, request: Snapshot) -> None:
+        """Send a request without waiting; it is pinned until it has left."""
 
     def reap(self) -> None:
-        """Unpin the snapshots, and take back the headers, whose transfers have completed."""
+        """Unpin the snapshots whose transfers have completed."""
 
-    def wait(self, deadline: float | None = None) -> list[Arrival]:
+    def drop(self, snapshot: Snapshot) -> None:
+        """Let go of what this transport keeps for a snapshot that nobody reads."""
+
+    def wait(self, deadline: float | None = None) -> list[Slot]:
         """Return what has arrived, waiting for at least one; nothing at ``deadline`` or when interrupted."""
 
-    def recycle(self, buffer: Bytes) -> None:
-        """Take a buffer back."""
+    def recycle(self, slot: Slot) -> None:
+        """Take a slot back that `wait` returned."""
 
     def close(self, everyone_left: bool) -> None:
         """Give up what the transport holds; ``everyone_left``: each worker has said goodbye."""

@@ -13,6 +13,7 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from ..errors import GaveUp
 from . import wire
 from .delays import Delay
 from .snapshots import Snapshot
-from .transport import Arrival
+from .transport import Slot
 from .wire import Kind
 from .worker import Action, Receive, Request, Send, Sleep, Step, Work, worker_loop
 
@@ -61,7 +62,7 @@ class _Worker:
         self.inbox: deque[tuple[wire.Bytes, Snapshot | None]] = deque()
         self.listening = False
         self.reading: Snapshot | None = None
-        self.left = False
+        self.last_landing = 0.0
 
 
 class VirtualMaster:
@@ -71,23 +72,25 @@ class VirtualMaster:
         self,
         make_work: Callable[[int], Work],
         n_workers: int,
-        largest_answer: int,
+        answer_length: int,
+        dtype: np.dtype[Any],
+        largest: int,
         delay: Delay,
         costs: Costs,
     ) -> None:
         self.n_workers = n_workers
         self.interrupted: Callable[[], bool] = lambda: False
         self._costs = costs
-        self._largest = largest_answer
+        self._answer = (largest, answer_length, dtype)
         self._time = 0.0
         self._order = itertools.count()
         self._events: list[tuple[float, int, Callable[[], None]]] = []
-        self._arrived: list[Arrival] = []
-        self._free: list[wire.Bytes] = []
+        self._arrived: list[Slot] = []
+        self._free: list[list[Slot]] = [[] for _ in range(n_workers)]
         self._workers: list[_Worker] = []
         for worker in range(n_workers):
-            buffer = wire.new_buffer(largest_answer)
-            loop = worker_loop(worker, lambda w=worker: make_work(w), delay, self.now, buffer)
+            buffer = wire.new_buffer(largest)
+            loop = worker_loop(worker, partial(make_work, worker), delay, self.now, buffer)
             self._workers.append(_Worker(loop, buffer))
             self._resume(worker, None)
 
@@ -97,20 +100,20 @@ class VirtualMaster:
     def describe(self, worker: int) -> str:
         return f"worker {worker}"
 
-    def new_header(self, n_bytes: int) -> wire.Bytes:
-        return wire.new_buffer(n_bytes)
+    def tell(self, worker: int, message: wire.Bytes) -> None:
+        self._carry(worker, message, None)
 
-    def post(self, worker: int, header: wire.Bytes, payload: Snapshot | None) -> None:
-        n_bytes = len(header)
-        if payload is not None:
-            payload.pins += 1
-            n_bytes += len(payload.buffer)
-        self._at(self._costs.sending(n_bytes), lambda: self._deliver(worker, header, payload))
+    def post(self, worker: int, request: Snapshot) -> None:
+        request.pins += 1
+        self._carry(worker, request.buffer, request)
 
     def reap(self) -> None:
         pass  # a snapshot is unpinned when its worker asks for the next request
 
-    def wait(self, deadline: float | None = None) -> list[Arrival]:
+    def drop(self, snapshot: Snapshot) -> None:
+        pass
+
+    def wait(self, deadline: float | None = None) -> list[Slot]:
         while not self._arrived:
             if self.interrupted():
                 return []
@@ -127,8 +130,8 @@ class VirtualMaster:
         arrived, self._arrived = self._arrived, []
         return arrived
 
-    def recycle(self, buffer: wire.Bytes) -> None:
-        self._free.append(buffer)
+    def recycle(self, slot: Slot) -> None:
+        self._free[slot.worker].append(slot)
 
     def close(self, everyone_left: bool) -> None:
         for worker in self._workers:
@@ -137,12 +140,19 @@ class VirtualMaster:
     def _at(self, seconds: float, happen: Callable[[], None]) -> None:
         heapq.heappush(self._events, (self._time + seconds, next(self._order), happen))
 
-    def _deliver(self, worker: int, header: wire.Bytes, payload: Snapshot | None) -> None:
+    def _carry(self, worker: int, message: wire.Bytes, snapshot: Snapshot | None) -> None:
+        """Bring a message to a worker; those to one worker never overtake each other."""
         state = self._workers[worker]
-        state.inbox.append((header, payload))
-        if state.listening:
-            state.listening = False
-            self._resume(worker, self._next_request(state))
+
+        def land() -> None:
+            state.inbox.append((message, snapshot))
+            if state.listening:
+                state.listening = False
+                self._resume(worker, self._next_request(state))
+
+        landing = max(self._time + self._costs.sending(len(message)), state.last_landing)
+        state.last_landing = landing
+        self._at(landing - self._time, land)
 
     def _resume(self, worker: int, outcome: Any) -> None:
         """Let the worker go on until it does something that takes time."""
@@ -151,7 +161,6 @@ class VirtualMaster:
             try:
                 action = state.loop.send(outcome)
             except StopIteration:
-                state.left = True
                 return
             if isinstance(action, Receive):
                 if state.reading is not None:
@@ -170,40 +179,39 @@ class VirtualMaster:
             elif isinstance(action, Sleep):
                 self._at(action.seconds, lambda: self._resume(worker, None))
                 return
-            elif isinstance(action, Send):
+            else:
                 self._send(worker, action.n_bytes)
                 return
 
-    def _next_request(self, state: _Worker) -> Request:
-        header_bytes, snapshot = state.inbox.popleft()
-        header = wire.parse(header_bytes, "master")
+    @staticmethod
+    def _next_request(state: _Worker) -> Request:
+        message, snapshot = state.inbox.popleft()
+        header = wire.parse(message, len(message), "master")
         state.reading = snapshot
-        payload = snapshot.values if snapshot is not None else np.empty(0)
-        return Request(
-            header.kind,
-            header.iteration,
-            header.round,
-            header_bytes[wire.HEADER_BYTES :].view(np.int32),
-            payload,
-            header.compute_seconds,
+        payload = (
+            snapshot.values
+            if snapshot is not None
+            else wire.payload(message, header.length, wire.DTYPES[header.dtype])
         )
+        return Request(header.kind, header.iteration, header.round, payload, header.seconds)
 
     @staticmethod
     def _withdrawn(state: _Worker) -> bool:
         if not state.inbox:
             return False
-        if wire.parse(state.inbox[0][0], "master").kind == Kind.WITHDRAW:
+        message = state.inbox[0][0]
+        if wire.parse(message, len(message), "master").kind == Kind.WITHDRAW:
             state.inbox.popleft()
         return True
 
     def _send(self, worker: int, n_bytes: int) -> None:
-        state = self._workers[worker]
-        buffer = self._free.pop() if self._free else wire.new_buffer(self._largest)
-        buffer[:n_bytes] = state.buffer[:n_bytes]
-        arrival = Arrival(worker, buffer, n_bytes)
+        free = self._free[worker]
+        slot = free.pop() if free else Slot(worker, *self._answer)
+        slot.buffer[:n_bytes] = self._workers[worker].buffer[:n_bytes]
+        slot.n_bytes = n_bytes
 
         def land() -> None:
-            self._arrived.append(arrival)
+            self._arrived.append(slot)
             self._resume(worker, None)
 
         self._at(self._costs.sending(n_bytes), land)

@@ -1,8 +1,8 @@
 """The bytes of a message: a header of 64 bytes, the payload, and a canary behind it.
 
-Requests go out as a header message (with the numbers of the wanted messages behind it) followed, if
-there is one, by the payload as a message of its own: the payload is one snapshot that all workers
-share, the header differs from worker to worker. Answers are one message each: header, payload, canary.
+All messages have this form, in both directions. A request is the same for every worker, so that all of
+them are sent from one snapshot; what differs from worker to worker, the numbers of the messages it is
+to compute, is told beforehand (``ASSIGN``) and holds until told otherwise.
 
 =========  ========  =====================================================================
 bytes      type      field
@@ -11,12 +11,12 @@ bytes      type      field
 8          uint8     kind
 9          uint8     dtype of the payload
 10-11      uint16    flags (``LAST``: the worker has finished this request)
-12-15      uint32    n_messages: how many message numbers follow (requests)
+12-15      int32     message (answers); exit code (``FAILED``)
 16-23      int64     iteration
 24-27      int32     round
-28-31      int32     message (answers); exit code (``FAILED``)
+28-31      uint32    reserved, 0
 32-39      int64     length of the payload, in elements
-40-47      float64   seconds computed (answers)
+40-47      float64   seconds computed (answers); run time of the master (requests)
 48-55      float64   seconds slept by an injected delay (answers)
 56-63      uint64    reserved, 0
 =========  ========  =====================================================================
@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import struct
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,13 +42,14 @@ HEADER_BYTES = 64
 TRAILER_BYTES = 8
 LAST = 1
 
-_HEADER = struct.Struct("<QBBHIqiiqddQ")
+_HEADER = struct.Struct("<QBBHiqiIqddQ")
 _TRAILER = struct.Struct("<Q")
 assert _HEADER.size == HEADER_BYTES
 
-DTYPES: tuple[np.dtype, ...] = tuple(  # type: ignore[type-arg]
+DTYPES: tuple[np.dtype[Any], ...] = tuple(
     np.dtype(name) for name in ("float32", "float64", "complex128", "int64", "uint8")
 )
+_ITEMSIZE = tuple(dtype.itemsize for dtype in DTYPES)
 _DTYPE_NUMBER = {dtype: number for number, dtype in enumerate(DTYPES)}
 
 
@@ -58,10 +59,11 @@ class Kind(IntEnum):
     GRADIENT = 1
     STOP = 2
     WITHDRAW = 3
-    DROPPED = 4
-    READY = 5
-    FAILED = 6
-    GOODBYE = 7
+    ASSIGN = 4
+    DROPPED = 5
+    READY = 6
+    FAILED = 7
+    GOODBYE = 8
 
 
 class BadMessage(MpicodeError):
@@ -74,21 +76,15 @@ class Header(NamedTuple):
     kind: int
     dtype: int
     flags: int
-    n_messages: int
+    message: int
     iteration: int
     round: int
-    message: int
     length: int
-    compute_seconds: float
+    seconds: float
     delay_seconds: float
 
-    @property
-    def payload_dtype(self) -> np.dtype:  # type: ignore[type-arg]
-        """The dtype of the payload."""
-        return DTYPES[self.dtype]
 
-
-def dtype_number(dtype: np.dtype) -> int:  # type: ignore[type-arg]
+def dtype_number(dtype: np.dtype[Any]) -> int:
     """Return the number that stands for ``dtype`` on the wire."""
     return _DTYPE_NUMBER[dtype]
 
@@ -96,55 +92,52 @@ def dtype_number(dtype: np.dtype) -> int:  # type: ignore[type-arg]
 def pack(
     buffer: Bytes,
     kind: int,
-    *,
     dtype: int = 1,
-    flags: int = 0,
-    n_messages: int = 0,
+    length: int = 0,
     iteration: int = -1,
     round: int = 0,
     message: int = -1,
-    length: int = 0,
-    compute_seconds: float = 0.0,
+    flags: int = 0,
+    seconds: float = 0.0,
     delay_seconds: float = 0.0,
-) -> None:
-    """Write a header into the first 64 bytes of ``buffer``."""
+) -> int:
+    """Write header and canary around the payload in ``buffer``; return the message's length in bytes."""
     _HEADER.pack_into(
-        buffer, 0, CANARY, kind, dtype, flags, n_messages, iteration, round, message, length,
-        compute_seconds, delay_seconds, 0,
+        buffer, 0, CANARY, kind, dtype, flags, message, iteration, round, 0, length, seconds,
+        delay_seconds, 0,
     )  # fmt: skip
+    end = HEADER_BYTES + length * _ITEMSIZE[dtype]
+    _TRAILER.pack_into(buffer, end, CANARY)
+    return end + TRAILER_BYTES
 
 
-def seal(buffer: Bytes, payload_bytes: int) -> int:
-    """Write the canary behind the payload and return the length of the whole message in bytes."""
-    _TRAILER.pack_into(buffer, HEADER_BYTES + payload_bytes, CANARY)
-    return HEADER_BYTES + payload_bytes + TRAILER_BYTES
-
-
-def parse(buffer: Bytes, sender: str) -> Header:
-    """Read the header; `BadMessage` names ``sender`` if it is not one of ours."""
-    canary, *fields, _ = _HEADER.unpack_from(buffer)
+def parse(buffer: Bytes, received: int, sender: str) -> Header:
+    """Check and read a message of ``received`` bytes; `BadMessage` names ``sender`` if it is damaged."""
+    canary, kind, dtype, flags, message, iteration, round, _, length, seconds, delay, _ = (
+        _HEADER.unpack_from(buffer)
+    )
     if canary != CANARY:
         raise BadMessage(f"{sender}: header begins with {canary:#x}, wants {CANARY:#x}")
-    header = Header(*fields)
-    if header.dtype >= len(DTYPES) or header.length < 0:
-        raise BadMessage(f"{sender}: dtype {header.dtype} or length {header.length} is impossible")
-    return header
-
-
-def check_answer(buffer: Bytes, header: Header, received: int, sender: str) -> int:
-    """Check length and closing canary of an answer; return the bytes of its payload."""
-    payload_bytes = header.length * DTYPES[header.dtype].itemsize
-    wanted = HEADER_BYTES + payload_bytes + TRAILER_BYTES
-    if wanted > len(buffer) or received != wanted:
-        raise BadMessage(f"{sender}: message has {received} bytes, its header says {wanted}")
-    (canary,) = _TRAILER.unpack_from(buffer, HEADER_BYTES + payload_bytes)
+    if dtype >= len(DTYPES):
+        raise BadMessage(f"{sender}: dtype {dtype} is not one of {len(DTYPES)}")
+    end = HEADER_BYTES + length * _ITEMSIZE[dtype]
+    if length < 0 or received != end + TRAILER_BYTES:
+        raise BadMessage(
+            f"{sender}: message has {received} bytes, its header says {end + TRAILER_BYTES}"
+        )
+    (canary,) = _TRAILER.unpack_from(buffer, end)
     if canary != CANARY:
         raise BadMessage(f"{sender}: message ends with {canary:#x}, wants {CANARY:#x}")
-    return payload_bytes
+    return Header(kind, dtype, flags, message, iteration, round, length, seconds, delay)
 
 
-def answer_bytes(length: int, dtype: np.dtype) -> int:  # type: ignore[type-arg]
-    """Return the size of an answer with ``length`` elements, in bytes."""
+def payload(buffer: Bytes, length: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return the payload of a message as a view, (length,)."""
+    return buffer[HEADER_BYTES : HEADER_BYTES + length * dtype.itemsize].view(dtype)
+
+
+def message_bytes(length: int, dtype: np.dtype[Any]) -> int:
+    """Return the size of a message with ``length`` elements, in bytes."""
     return HEADER_BYTES + length * dtype.itemsize + TRAILER_BYTES
 
 

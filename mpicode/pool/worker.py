@@ -21,18 +21,18 @@ from . import wire
 from .delays import Delay
 from .wire import Kind
 
+_BYTE = wire.dtype_number(np.dtype(np.uint8))
+
 
 class Request(NamedTuple):
-    """What the master asks of one worker.
+    """What the master asks: ``payload``, (length,), is to be read only, until the next request.
 
-    ``messages`` are the numbers of the wanted messages, (n,) int32; ``payload`` is read-only,
-    (length,); ``sent_at`` is the master's run time in seconds.
+    ``sent_at`` is the master's run time in seconds.
     """
 
     kind: int
     iteration: int
     round: int
-    messages: NDArray[np.int32]
     payload: NDArray[Any]
     sent_at: float
 
@@ -51,7 +51,6 @@ class Step(NamedTuple):
     """A part of the work is done, at a cost in rows; resumed with True if the request was withdrawn."""
 
     cost: float
-    iteration: int
 
 
 class Send(NamedTuple):
@@ -62,6 +61,7 @@ class Send(NamedTuple):
 
 Action = Receive | Sleep | Step | Send
 RECEIVE = Receive()
+LOOK = Step(0.0)
 
 
 class Work(Protocol):
@@ -78,22 +78,10 @@ class Work(Protocol):
         """Fill ``out``, (answer_length,), with ``message``; after each part yield its cost in rows."""
 
 
-def describe_failure(error: BaseException) -> bytes:
-    """Return what the master needs to raise ``error`` again, as UTF-8 JSON."""
-    return json.dumps(
-        {
-            "host": socket.gethostname(),
-            "exit_code": error.exit_code if isinstance(error, MpicodeError) else 1,
-            "text": str(error),
-            "traceback": "".join(traceback.format_exception(error))[-12000:],
-        }
-    ).encode()
-
-
 def worker_loop(
     worker: int,
     make_work: Callable[[], Work],
-    delay: Delay,
+    delay: Delay | None,
     clock: Callable[[], float],
     buffer: wire.Bytes,
 ) -> Generator[Action, Any, BaseException | None]:
@@ -102,77 +90,91 @@ def worker_loop(
     ``buffer`` is where answers are put together; only this generator writes it, and only between sends.
     """
     failure: BaseException | None = None
+    messages: list[int] = []
+    behind = 0.0  # the master's run time less our clock
     try:
         work = make_work()
-        yield Send(_text(buffer, Kind.READY, socket.gethostname().encode(), 0))
+        out = wire.payload(buffer, work.answer_length, work.dtype)
+        yield _text(buffer, Kind.READY, socket.gethostname().encode(), 0)
     except Exception as error:
         failure = error
-        yield Send(_failed(buffer, error))
+        yield _failed(buffer, error)
     while True:
         request: Request = yield RECEIVE
         if request.kind == Kind.STOP:
-            wire.pack(buffer, Kind.GOODBYE, flags=wire.LAST)
-            yield Send(wire.seal(buffer, 0))
+            yield Send(wire.pack(buffer, Kind.GOODBYE, flags=wire.LAST))
             return failure
+        if request.kind == Kind.ASSIGN:
+            messages = request.payload.tolist()
+            behind = request.sent_at - clock()
+            continue
         if failure is not None or request.kind == Kind.WITHDRAW:
             continue  # the answer had left before the notice came
         try:
-            yield from _answer(worker, request, work, delay, clock, buffer)
+            seconds = (
+                delay.seconds(worker, request.iteration, clock() + behind, work.load)
+                if delay is not None
+                else 0.0
+            )
+            yield from _answer(request, messages, work, seconds, clock, buffer, out)
         except Exception as error:
             failure = error
-            yield Send(_failed(buffer, error))
+            yield _failed(buffer, error)
 
 
 def _answer(
-    worker: int,
     request: Request,
+    messages: list[int],
     work: Work,
-    delay: Delay,
+    delay_seconds: float,
     clock: Callable[[], float],
     buffer: wire.Bytes,
+    out: NDArray[Any],
 ) -> Generator[Action, Any, None]:
-    seconds = delay.seconds(worker, request.iteration, request.sent_at, work.load)
     withdrawn = False
-    if seconds > 0.0:
-        yield Sleep(seconds)
-        withdrawn = yield Step(0.0, request.iteration)
-    payload_bytes = work.answer_length * work.dtype.itemsize
-    out = buffer[wire.HEADER_BYTES : wire.HEADER_BYTES + payload_bytes].view(work.dtype)
+    if delay_seconds > 0.0:
+        yield Sleep(delay_seconds)
+        withdrawn = yield LOOK
+    dtype = wire.dtype_number(work.dtype)
+    length = work.answer_length
     began = clock()
-    last = len(request.messages) - 1
-    for position, message in enumerate(request.messages.tolist()):
+    missing = len(messages)
+    for message in messages:
+        missing -= 1
         if not withdrawn:
             for cost in work.compute(request, message, out):
-                withdrawn = yield Step(cost, request.iteration)
+                withdrawn = yield Step(cost)
                 if withdrawn:
                     break
-        wire.pack(
-            buffer,
-            Kind.DROPPED if withdrawn else request.kind,
-            dtype=wire.dtype_number(work.dtype),
-            flags=wire.LAST if withdrawn or position == last else 0,
-            iteration=request.iteration,
-            round=request.round,
-            message=message,
-            length=0 if withdrawn else work.answer_length,
-            compute_seconds=clock() - began,
-            delay_seconds=seconds,
-        )
-        yield Send(wire.seal(buffer, 0 if withdrawn else payload_bytes))
         if withdrawn:
+            yield Send(
+                wire.pack(
+                    buffer, Kind.DROPPED, dtype, 0, request.iteration, request.round, message,
+                    wire.LAST, clock() - began, delay_seconds,
+                )
+            )  # fmt: skip
             return
+        yield Send(
+            wire.pack(
+                buffer, request.kind, dtype, length, request.iteration, request.round, message,
+                0 if missing else wire.LAST, clock() - began, delay_seconds,
+            )
+        )  # fmt: skip
 
 
-def _text(buffer: wire.Bytes, kind: Kind, text: bytes, exit_code: int) -> int:
+def _text(buffer: wire.Bytes, kind: Kind, text: bytes, number: int) -> Send:
     text = text[: len(buffer) - wire.HEADER_BYTES - wire.TRAILER_BYTES]
-    wire.pack(
-        buffer, kind, dtype=wire.dtype_number(np.dtype(np.uint8)), flags=wire.LAST,
-        message=exit_code, length=len(text),
-    )  # fmt: skip
     buffer[wire.HEADER_BYTES : wire.HEADER_BYTES + len(text)] = np.frombuffer(text, dtype=np.uint8)
-    return wire.seal(buffer, len(text))
+    return Send(wire.pack(buffer, kind, _BYTE, len(text), message=number, flags=wire.LAST))
 
 
-def _failed(buffer: wire.Bytes, error: BaseException) -> int:
+def _failed(buffer: wire.Bytes, error: BaseException) -> Send:
+    """Put together what the master needs to raise ``error`` again, as UTF-8 JSON."""
     exit_code = error.exit_code if isinstance(error, MpicodeError) else 1
-    return _text(buffer, Kind.FAILED, describe_failure(error), exit_code)
+    report = {
+        "host": socket.gethostname(),
+        "exit_code": exit_code,
+        "text": str(error)[:4000],
+        "traceback": "".join(traceback.format_exception(error))[-12000:],
+    }
+    return _text(buffer, Kind.FAILED, json.dumps(report).encode(), exit_code)

@@ -12,7 +12,7 @@ from ..codes import GradientCode
 from ..errors import NotDecodable
 from ..outcomes import Outcome
 from ..pool import Kind, WorkerPool
-from ..pool.wire import Bytes
+from ..pool.transport import Slot
 
 
 class Interrupted(Exception):
@@ -48,10 +48,10 @@ class CodedGradient:
         self._pool = pool
         self._code = code
         self._decoder = code.decoder("gradient")
-        self._wanted = [code.messages(w).astype(np.int32) for w in range(code.n_workers)]
+        self._wanted = [code.messages(w) for w in range(code.n_workers)]
         self._decoded = np.zeros((code.n_segments, n_parameters + 1))
         self._arrived = np.zeros(code.n_workers, dtype=bool)
-        self._kept: list[Bytes] = []
+        self._kept: list[Slot] = []
 
     def __call__(self, x: ArrayLike, iteration: int) -> Round:
         """Return the decoded gradient at ``x``, (n_parameters,).
@@ -70,10 +70,11 @@ class CodedGradient:
                 self._kept.append(answer.keep())
             self._arrived[answer.worker] = True
             outcome = Outcome.USED if used else Outcome.DUPLICATE
-            pool.log(
-                iteration, answer.round, answer.message, answer.worker, answer.iteration,
-                pool.now(), outcome,
-            )  # fmt: skip
+            if pool.log is not None:
+                pool.log(
+                    iteration, answer.round, answer.message, answer.worker, answer.iteration,
+                    pool.now(), outcome,
+                )  # fmt: skip
             if decoder.ready:
                 break
         waited = pool.now()
@@ -83,8 +84,8 @@ class CodedGradient:
             decoding = decoder.estimate(self._decoded)
         n_arrived = decoder.n_arrived
         decoder.reset()
-        for buffer in self._kept:
-            pool.recycle(buffer)
+        for slot in self._kept:
+            pool.recycle(slot)
         self._kept.clear()
         if not ready:
             if pool.interrupted():

@@ -78,6 +78,8 @@ def _run_virtual(
         transport = VirtualMaster(
             lambda worker: setup.work(worker, blocks),
             setup.code.n_workers,
+            setup.problem.n_parameters + 1,
+            setup.dtype,
             largest_answer(setup.problem.n_parameters + 1, setup.dtype),
             setup.delay,
             costs(config),
@@ -127,13 +129,13 @@ def _run_mpi(
     except BaseException:
         # the workers wait: release them before anything is said
         WorkerPool(
-            mpi.MPIMaster(part, n_workers, largest_answer(0, np.dtype(np.uint8))),
+            mpi.MPIMaster(part, 0, np.dtype(np.float64), largest_answer(0, np.dtype(np.float64))),
             payload_length=0,
             dtype=np.dtype(np.float64),
         ).close(_GRACE_SECONDS)
         raise
     try:
-        transport = mpi.MPIMaster(part, n_workers, largest_answer(length + 1, dtype))
+        transport = mpi.MPIMaster(part, length + 1, dtype, largest_answer(length + 1, dtype))
         transport.interrupted = interrupted
         pool = WorkerPool(transport, payload_length=length, dtype=dtype)
         return _master(setup, pool, mpi.library_version(), recorders)
@@ -160,10 +162,13 @@ def _serve(config: Config, part: Intracomm) -> None:
 
     length = setup.problem.n_parameters if setup else 0
     dtype = setup.dtype if setup else np.dtype(np.float64)
-    end = mpi.MPIWorker(part, length, dtype, setup.code.n_messages if setup else 0)
+    n_messages = setup.code.n_messages if setup else 0
     buffer = wire.new_buffer(largest_answer(length + 1, dtype))
+    end = mpi.MPIWorker(
+        part, length, dtype, n_messages, buffer, wire.message_bytes(length + 1, dtype)
+    )
     delay = setup.delay if setup else None
-    end.run(worker_loop(part.rank - 1, make_work, delay, end.now, buffer), buffer)
+    end.run(worker_loop(part.rank - 1, make_work, delay, end.now, buffer))
     if setup is not None:
         setup.close()
 
