@@ -1,0 +1,48 @@
+"""How all pictures look: colours that everybody can tell apart, legends outside of the data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import DataError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# The palette of Okabe and Ito, made for colour-blind readers; yellow is left out, too pale for lines.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+LINES = ("-", "--", ":", "-.")
+_DPI = 150
+
+
+def new_figure(height: float, width: float = 9.0) -> Figure:
+    """Return an empty figure, sizes in inches."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def line_style(number: int) -> dict[str, str]:
+    """Return colour and dashes of the run with this number."""
+    return {
+        "color": COLOURS[number % len(COLOURS)],
+        "linestyle": LINES[number // len(COLOURS) % len(LINES)],
+    }
+
+
+def plain(axes: Axes) -> None:
+    """Leave a frame on two sides and a faint grid behind the data."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(visible=True, color="0.9", linewidth=0.8)
+    axes.set_axisbelow(True)
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Write the figure as PNG."""
+    try:
+        figure.savefig(path, dpi=_DPI)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {error}") from None
+    return path
