@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy.typing as npt
 
 from ..errors import DataError
 from .content import ContentHash
+from .disk import Disk
 from .layout import Meta
 
 Array = npt.NDArray[Any]
@@ -44,11 +44,13 @@ def _chunk(n_rows: int, row_bytes: int) -> int:
 class FileWriter:
     """One HDF5 file being written; ``rows`` of ``shape.n_samples`` are there."""
 
-    def __init__(self, path: Path, shape: Shape, meta: Meta) -> None:
-        self.path, self.shape, self.meta = path, shape, meta
+    def __init__(self, path: Path, name: Path, shape: Shape, meta: Meta) -> None:
+        # Errors speak of the file by the name it will have.
+        self.name, self.shape, self.meta = name, shape, meta
         self.rows = self.filled = 0
         self.hash = ContentHash(shape.sparse)
-        self.file = h5py.File(path, "w", locking=False)
+        self.disk = Disk(path, name)
+        self.file = h5py.File(self.disk, "w")
         filters = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
         self._filters: dict[str, Any] = {"fletcher32": True, **(filters if shape.compress else {})}
         n, d, dtype = shape.n_samples, shape.n_features, np.dtype(shape.dtype)
@@ -102,6 +104,7 @@ class FileWriter:
         self.y[start:stop] = stored["y"]
         self.rows = stop
         self.hash.update(**stored)
+        self.disk.check()
         return stored
 
     def _converted(self, values: Array) -> Array:
@@ -109,21 +112,16 @@ class FileWriter:
         stored = values.astype(self.shape.dtype, copy=False)
         if stored.dtype.kind in "iu" and not np.array_equal(stored, values):
             wrong = values.flat[int(np.argmax(stored != values))]
-            raise DataError(f"{self.path}: the value {wrong} does not fit {self.shape.dtype}")
+            raise DataError(f"{self.name}: the value {wrong} does not fit {self.shape.dtype}")
         return stored
 
     def finish(self) -> None:
         """Write the attributes and bring everything to the disk."""
         replace(self.meta, content=self.hash.hexdigest()).write(self.file)
-        sync(self.file)
+        self.file.close()
+        self.disk.finish()
 
-
-def sync(file: h5py.File) -> None:
-    """Flush the file to the disk and close it."""
-    name = file.filename
-    file.close()
-    descriptor = os.open(name, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    def abandon(self) -> None:
+        """Close without caring for what is in the file."""
+        self.file.close()
+        self.disk.close()

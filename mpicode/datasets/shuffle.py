@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import DataError
+
 Array = npt.NDArray[Any]
 
 BUCKET_BYTES = 1 << 25
@@ -30,6 +32,15 @@ def shuffled(
 
     The order depends on the rows and the seed alone, not on how the blocks are cut.
     """
+    try:
+        yield from _through_buckets(blocks, n_bytes, seed, folder)
+    except OSError as error:
+        raise DataError(f"{folder}: the rows cannot be shuffled there: {error}") from error
+
+
+def _through_buckets(
+    blocks: Iterator[tuple[Any, Array]], n_bytes: int, seed: int, folder: Path
+) -> Iterator[tuple[Any, Array]]:
     rng = np.random.default_rng(seed)
     n_buckets = min(max(-(-n_bytes // BUCKET_BYTES), 1), MOST_BUCKETS)
     with tempfile.TemporaryDirectory(prefix=".shuffle-", dir=folder) as name:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +23,8 @@ import numpy.typing as npt
 from .. import __version__
 from ..errors import ConfigError, DataError
 from .content import ContentHash
-from .filling import FileWriter, Shape, sync
+from .disk import Disk
+from .filling import FileWriter, Shape
 from .layout import STORED_DTYPES, Meta, reason
 from .shards import join_shards, shard_name
 
@@ -106,10 +107,14 @@ class DatasetWriter:
     def __enter__(self) -> DatasetWriter:
         with _reported(self.path):
             self._discard()
-            if self.rows_per_shard is None:
-                self._file = FileWriter(self._part, self.shape, self.meta)
-            else:
-                self._folder_part.mkdir()
+            try:
+                if self.rows_per_shard is None:
+                    self._file = FileWriter(self._part, self.path, self.shape, self.meta)
+                else:
+                    self._folder_part.mkdir()
+            except BaseException:
+                self._abandon()
+                raise
         return self
 
     def append(self, X: Any, y: Array) -> None:
@@ -144,7 +149,8 @@ class DatasetWriter:
         self._shards.append(path)
         rows = min(self.rows_per_shard, self.shape.n_samples - self.rows)
         with _reported(self.path):
-            self._file = FileWriter(path, replace(self.shape, n_samples=rows), self.meta)
+            shape = replace(self.shape, n_samples=rows)
+            self._file = FileWriter(path, self.path, shape, self.meta)
         return self._file
 
     def _finish_shard(self) -> None:
@@ -163,14 +169,21 @@ class DatasetWriter:
             self._finish_shard()
         else:
             self._finish_shard()
-            with h5py.File(self._part, "w", locking=False) as file:
+            self._write_joined()
+        self._move()
+
+    def _write_joined(self) -> None:
+        """Write the file that joins the shards."""
+        disk = Disk(self._part, self.path)
+        try:
+            with h5py.File(disk, "w") as file:
                 names = [shard_name(self._folder.name, i) for i in range(len(self._shards))]
                 join_shards(file, self._shards, names, self.shape.n_features, self.shape.scale)
                 self._add_extra(file)
                 replace(self.meta, content=self._hash.hexdigest()).write(file)
-                file.flush()
-                sync(file)
-        self._move()
+            disk.finish()
+        finally:
+            disk.close()
 
     def _add_extra(self, file: h5py.File) -> None:
         for name, value in self.extra.items():
@@ -215,7 +228,5 @@ class DatasetWriter:
 
     def _abandon(self) -> None:
         if self._file is not None:
-            # Closing writes what is pending, which fails again on a full disk.
-            with suppress(OSError, RuntimeError):
-                self._file.file.close()
+            self._file.abandon()
         self._discard()
