@@ -19,7 +19,7 @@ _LAZY = {
     "open_run": ("mpicode.results", "open_run"),
     "Config": ("mpicode.config", "Config"),
     "WorkerPool": ("mpicode.pool", "WorkerPool"),
-    "serve": ("mpicode.pool", "serve"),
+    "CodedWorkers": ("mpicode.train", "CodedWorkers"),
     "MpicodeError": ("mpicode.errors", "MpicodeError"),
     "ConfigError": ("mpicode.errors", "ConfigError"),
     "DataError": ("mpicode.errors", "DataError"),

@@ -9,6 +9,8 @@ class MpicodeError(Exception):
     """Anything mpicode raises on purpose; ``exit_code`` is what ``mpicode`` leaves with."""
 
     exit_code = 1
+    silent: tuple[int, ...] = ()
+    """Workers that did not leave when this ended the run: ``MPI_Finalize`` would wait for them."""
 
 
 class ConfigError(MpicodeError, ValueError):

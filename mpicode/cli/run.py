@@ -102,6 +102,7 @@ def _simulated(config: Config) -> int:
 def _joined(config: Config) -> int:
     """Be one of the ranks that somebody started."""
     from .. import launch
+    from ..errors import MpicodeError
     from ..pool import mpi
     from . import report_error
     from .signals import StopRequest, ignore
@@ -134,7 +135,8 @@ def _joined(config: Config) -> int:
     except Exception as error:
         progress.close()
         exit_code = report_error(error)
-        silent = [-1]
+        # after a bug nothing is known of the others
+        silent = list(error.silent) if isinstance(error, MpicodeError) else [-1]
     exit_code = launch.leave(exit_code, rank)
     if silent:
         # somebody hangs or is stopped: MPI_Finalize would wait for it

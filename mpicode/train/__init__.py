@@ -1,6 +1,7 @@
 """Training: one loop over coded gradients."""
 
+from .embed import CodedWorkers
 from .loop import Result
 from .run import run
 
-__all__ = ["Result", "run"]
+__all__ = ["CodedWorkers", "Result", "run"]

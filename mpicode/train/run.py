@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .. import kernels
 from ..config import Config
-from ..errors import ConfigError
+from ..errors import ConfigError, MpicodeError
 from ..pool import WorkerPool, largest_answer, wire, worker_loop
 from ..pool.transport import Transport
 from ..pool.virtual import Costs, VirtualMaster
@@ -176,7 +176,6 @@ def _serve(config: Config, part: Intracomm) -> None:
 def _master(setup: Setup, pool: WorkerPool, mpi: str, recorders: list[Recorder]) -> Result:
     config = setup.config
     writer = None
-    released = False
     try:
         pool.start()
         if config.output.path is not None:
@@ -206,16 +205,15 @@ def _master(setup: Setup, pool: WorkerPool, mpi: str, recorders: list[Recorder])
         if writer is not None:
             writer.close(result.parameters, result.complete, result.outcome)
             result.path = writer.path
-        released = True
-        result.silent = pool.close(_GRACE_SECONDS)
-        return result
     except BaseException as error:
         if writer is not None:
             writer.__exit__(type(error), error, error.__traceback__)
+        silent = pool.close(_GRACE_SECONDS)
+        if isinstance(error, MpicodeError):
+            error.silent = tuple(silent)
         raise
-    finally:
-        if not released:
-            pool.close(_GRACE_SECONDS)
+    result.silent = pool.close(_GRACE_SECONDS)
+    return result
 
 
 def _facts() -> dict[str, Any]:

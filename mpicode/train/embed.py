@@ -1,0 +1,156 @@
+"""Coded gradients in somebody else's mpi4py program."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from ..codes import GradientCode
+from ..errors import ConfigError
+from ..pool import Request, WorkerPool, largest_answer, wire, worker_loop
+from .coded_gradient import CodedGradient, Round
+
+if TYPE_CHECKING:
+    from mpi4py.MPI import Intracomm
+
+BlockGradient = Callable[[NDArray[Any], int], Any]
+_GRACE_SECONDS = 5.0
+
+
+class CodedWorkers:
+    """The workers of a gradient code, on the ranks of ``comm``.
+
+    A context manager that every rank of ``comm`` enters. Rank 0, the master, goes on at once and calls
+    `gradient`; ranks 1 to ``code.n_workers`` serve it inside ``with`` until rank 0 leaves; any other rank
+    passes through.
+
+    comm         : an mpi4py communicator; it is duplicated, so its own messages cannot meet ours
+    code         : the same on every rank, as ``mpicode.codes.make`` gives it
+    gradient     : ``gradient(x, block)`` returns the gradient of one block at ``x``, (n_parameters,),
+                   or a pair of it and the block's loss; called by the workers alone
+    n_parameters : length of ``x``
+    dtype        : of the messages and of the ``x`` that workers see, float32 or float64
+    """
+
+    def __init__(
+        self,
+        comm: Intracomm,
+        code: GradientCode,
+        gradient: BlockGradient,
+        n_parameters: int,
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        if comm.size < code.n_workers + 1:
+            raise ConfigError(
+                f"code.n_workers: {code.n_workers} workers need {code.n_workers + 1} ranks, "
+                f"the communicator has {comm.size}"
+            )
+        self.is_master = comm.rank == 0
+        self.last: Round | None = None
+        self._comm = comm
+        self._code = code
+        self._gradient = gradient
+        self._n_parameters = n_parameters
+        self._dtype = np.dtype(dtype)
+        self._iteration = 0
+
+    def __enter__(self) -> CodedWorkers:
+        from ..pool import mpi
+
+        part = mpi.group(self._comm, self._code.n_workers)
+        if part is None:
+            return self
+        length, dtype = self._n_parameters + 1, self._dtype
+        if self.is_master:
+            transport = mpi.MPIMaster(part, length, dtype, largest_answer(length, dtype))
+            self._pool = WorkerPool(transport, payload_length=self._n_parameters, dtype=dtype)
+            self._pool.start()
+            self._coded = CodedGradient(self._pool, self._code, self._n_parameters)
+            return self
+        buffer = wire.new_buffer(largest_answer(length, dtype))
+        end = mpi.MPIWorker(
+            part, self._n_parameters, dtype, self._code.n_messages, buffer,
+            wire.message_bytes(length, dtype),
+        )  # fmt: skip
+        worker = part.rank - 1
+        work = _BlockWork(self._code, worker, self._gradient, self._n_parameters, dtype)
+        end.run(worker_loop(worker, lambda: work, None, end.now, buffer))
+        end.close()
+        return self
+
+    def gradient(self, x: ArrayLike) -> NDArray[np.float64]:
+        """Return the sum of all blocks' gradients at ``x``, (n_parameters,); the master alone may ask.
+
+        The answer is valid until the next call. ``last`` then tells loss, residual, who answered and how
+        long it took. Raises `WorkerFailed` with the traceback of an exception on a worker.
+        """
+        x = np.asarray(x)
+        if x.shape != (self._n_parameters,):
+            raise ConfigError(f"x: wants shape ({self._n_parameters},), got {x.shape}")
+        self.last = self._coded(x, self._iteration)
+        self._iteration += 1
+        return self.last.gradient
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if not self.is_master:
+            return
+        silent = self._pool.close(_GRACE_SECONDS)
+        if silent:
+            warnings.warn(
+                f"workers {silent} did not leave within {_GRACE_SECONDS:g} s; "
+                "MPI_Finalize will wait for them",
+                stacklevel=2,
+            )
+
+
+class _BlockWork:
+    """Messages made of the gradients of single blocks."""
+
+    def __init__(
+        self,
+        code: GradientCode,
+        worker: int,
+        gradient: BlockGradient,
+        n_parameters: int,
+        dtype: np.dtype[Any],
+    ) -> None:
+        if code.n_segments != 1:
+            raise ConfigError(
+                f"code: {code.name!r} cuts gradients into {code.n_segments} segments, wants 1"
+            )
+        self.answer_length = n_parameters + 1
+        self.dtype = dtype
+        self.load = code.load(worker)
+        self._encoding = code.encoding
+        self._gradient = gradient
+        self._n_parameters = n_parameters
+
+    def compute(self, request: Request, message: int, out: NDArray[Any]) -> Iterator[float]:
+        """Fill ``out``, (n_parameters + 1,): the coded gradient and, last, the coded loss."""
+        out[:] = 0
+        x = request.payload.view()
+        x.flags.writeable = False
+        start, stop = self._encoding.indptr[message : message + 2]
+        for place in range(start, stop):
+            block, coefficient = int(self._encoding.indices[place]), self._encoding.data[place]
+            answer = self._gradient(x, block)
+            gradient, loss = answer if isinstance(answer, tuple) else (answer, 0.0)
+            gradient = np.asarray(gradient)
+            if gradient.shape != (self._n_parameters,):
+                raise ConfigError(
+                    f"gradient of block {block}: wants shape ({self._n_parameters},), "
+                    f"got {gradient.shape}"
+                )
+            out[:-1] += coefficient * gradient
+            out[-1] += coefficient * loss
+            yield 1.0
