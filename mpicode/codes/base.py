@@ -13,6 +13,7 @@ from scipy import sparse
 from mpicode.errors import ConfigError
 
 from .decoder import CountingDecoder, Decoder, Decoding
+from .sets import Sets, hard_sets
 
 __all__ = ["CountingDecoder", "Decoder", "Decoding", "GradientCode"]
 
@@ -142,6 +143,13 @@ class GradientCode:
         if rows.size:
             coefficients[:, rows] = np.linalg.lstsq(messages[:, rows], targets, rcond=WEAK)[0].T
         return coefficients
+
+    def hard_sets(self, n_lost: int) -> Sets:
+        """Return sets of ``n_lost`` workers whose loss hurts, (n_sets, n_lost).
+
+        Consecutive workers and all holders of a block; a scheme adds what it knows to be worse.
+        """
+        return hard_sets(self, n_lost)
 
     @cached_property
     def system(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:

@@ -34,8 +34,8 @@ def runs(n: int, size: int, stride: int = 1) -> Sets:
     return np.sort((np.arange(n)[:, None] + stride * np.arange(size)) % n, axis=1)
 
 
-def worst_candidates(code: GradientCode, size: int) -> Sets:
-    """Return sets of ``size`` lost workers that hurt a code with this placement, (n_sets, size).
+def hard_sets(code: GradientCode, size: int) -> Sets:
+    """Return sets of ``size`` lost workers that hurt a code with such a placement, (n_sets, size).
 
     Consecutive workers (a lost node), and for each block the loss of all its holders, then of all
     holders of the block that now needs the fewest further losses, and so on. With groups that is

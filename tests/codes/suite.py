@@ -9,7 +9,7 @@ from scipy import sparse
 
 from mpicode import codes
 from mpicode.codes.decoder import EXACT, Decoder
-from mpicode.codes.sets import straggler_sets, worst_candidates
+from mpicode.codes.sets import straggler_sets
 from mpicode.errors import ConfigError
 from mpicode.kernels import combine
 
@@ -19,7 +19,7 @@ SETS = 150
 
 class CodeSuite:
     code = None  # the class under test
-    cases = []  # parameters to try, each a dict with n_workers
+    cases = ()  # parameters to try, each a dict with n_workers
     least_squares = True  # False: the scheme decodes otherwise, and says why
     earliest = True  # False: ready may come later than the sum is determined
 
@@ -79,7 +79,7 @@ class CodeSuite:
     def lost_sets(self, made, size):
         rng = np.random.default_rng(size)
         sets = straggler_sets(made.n_workers, size, SETS, rng)
-        return np.concatenate([sets, worst_candidates(made, size)])
+        return np.concatenate([sets, made.hard_sets(size)])
 
     def decoded(self, decoding, messages, arrived):
         """Combine the messages, with NaN in place of what did not arrive."""

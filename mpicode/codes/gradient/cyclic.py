@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import gcd
+from math import gcd, inf
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +25,9 @@ DRAWS = 64
 # At most this over n_workers strides are tried, which bounds the time to build large codes.
 STRIDES = 2000
 
-# Beyond this less than 8 of the 16 digits of a double survive the worst set.
-MAX_AMPLIFICATION = 1e8
+# A decoding loses about 3e-16 times its amplification (measured), so beyond this some set of lost
+# workers would leave fewer than 8 correct digits.
+MAX_AMPLIFICATION = 1e7
 
 
 class Cyclic(GradientCode):
@@ -52,8 +53,9 @@ class Cyclic(GradientCode):
         share = blocks_per_part(n_blocks, n_workers, "workers")
         if n_workers <= DRAW_WORKERS:
             matrix, worst = _best_of_all(n_workers, n_stragglers, seed)
+            self._hardest = 1
         else:
-            matrix, worst = _best_stride(n_workers, n_stragglers)
+            matrix, worst, self._hardest = _best_stride(n_workers, n_stragglers)
         if worst > MAX_AMPLIFICATION:
             raise ConfigError(
                 f"code.n_stragglers: a cyclic code of {n_workers} workers that tolerates "
@@ -74,32 +76,50 @@ class Cyclic(GradientCode):
         self.check_kind(kind)
         return CountingDecoder(self, self._n_awaited)
 
+    def hard_sets(self, n_lost: int) -> npt.NDArray[np.intp]:
+        """Add the runs, in the order of the waves, that amplify noise most."""
+        waves = runs(self.n_workers, n_lost, self._hardest)
+        return np.concatenate([super().hard_sets(n_lost), waves])
+
 
 def _best_of_all(n: int, s: int, seed: int) -> tuple[Matrix, float]:
     """Return the encoding of least worst amplification, and that, over every straggler set."""
     sets = all_sets(n, s)
     rng = np.random.default_rng([seed, n, s])
     candidates = [_encoding(null) for null in (*_draws(n, s, rng), _waves(n, s, 1))]
-    worst = [amplifications(matrix, sets).max() for matrix in candidates]
+    worst = [_rounded(amplifications(matrix, sets).max()) for matrix in candidates]
     best = int(np.argmin(worst))
-    return candidates[best], float(worst[best])
+    return candidates[best], worst[best]
 
 
-def _best_stride(n: int, s: int) -> tuple[Matrix, float]:
-    """Return the encoding of least amplification for lost runs of workers (a node), and its worst.
+def _best_stride(n: int, s: int) -> tuple[Matrix, float, int]:
+    """Return an encoding from waves, its worst amplification, and the stride of the worst sets.
 
-    With waves of stride g the worst sets are the ones that are runs in the order of the waves, in
-    steps of the inverse of g. Among strides whose worst is within twice the best we take the one
-    that makes runs of consecutive workers harmless.
+    With waves of stride g the worst sets are runs in the order of the waves: steps of the inverse
+    of g. Of the strides whose worst is within twice the least we take the one that makes runs of
+    consecutive workers (a lost node) most harmless.
     """
     found = []
     for stride in [g for g in range(1, n // 2 + 1) if gcd(g, n) == 1][: max(1, STRIDES // n)]:
-        matrix = _encoding(_waves(n, s, stride))
-        worst = amplifications(matrix, runs(n, s, pow(stride, -1, n))).max()
-        found.append((float(worst), float(amplifications(matrix, runs(n, s)).max()), matrix))
-    limit = 2 * min(worst for worst, _, _ in found)
-    worst, _, matrix = min((f for f in found if f[0] <= limit), key=lambda f: f[1])
-    return matrix, worst
+        inverse = pow(stride, -1, n)
+        try:
+            matrix = _encoding(_waves(n, s, stride))
+            worst = _rounded(amplifications(matrix, runs(n, s, inverse)).max())
+            node = _rounded(amplifications(matrix, runs(n, s)).max())
+        except np.linalg.LinAlgError:
+            # Independent in theory, not in 16 digits.
+            continue
+        found.append((node, worst, inverse, matrix))
+    if not found:
+        return np.eye(n), inf, 1
+    limit = 2 * min(worst for _, worst, _, _ in found)
+    _, worst, inverse, matrix = min(f for f in found if f[1] <= limit)
+    return matrix, worst, inverse
+
+
+def _rounded(value: float) -> float:
+    """Return six digits of ``value``: hosts whose last digits differ must make the same choice."""
+    return float(f"{value:.5e}")
 
 
 def _draws(n: int, s: int, rng: np.random.Generator) -> Iterator[Matrix]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from ..base import CountingDecoder, Decoder, GradientCode
 from ..checks import blocks_per_part, check_stragglers
@@ -23,6 +26,10 @@ class Uncoded(GradientCode):
             n_blocks=n_workers * share,
             max_stragglers=0,
         )
+
+    def solve(self, arrived: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+        """Sum what arrived, (n_messages,) bool."""
+        return arrived[None, :].astype(float)
 
     def decoder(self, kind: str = "gradient") -> Decoder:
         """Return a decoder that is ready when all workers have answered."""

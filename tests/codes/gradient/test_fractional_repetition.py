@@ -13,14 +13,14 @@ from ..suite import CodeSuite
 
 class TestFractionalRepetition(CodeSuite):
     code = FractionalRepetition
-    cases = [
+    cases = (
         {"n_workers": 6, "n_stragglers": 0},
         {"n_workers": 8, "n_stragglers": 1},
         {"n_workers": 12, "n_stragglers": 2, "spread": True},
         {"n_workers": 12, "n_stragglers": 3, "n_blocks": 6},
         {"n_workers": 5, "n_stragglers": 4},
         {"n_workers": 40, "n_stragglers": 4, "spread": True},
-    ]
+    )
 
 
 @pytest.mark.parametrize("spread", [False, True])

@@ -12,11 +12,11 @@ from ..suite import CodeSuite
 class TestIgnoreStragglers(CodeSuite):
     code = IgnoreStragglers
     least_squares = False  # unbiased instead: coefficients above 1
-    cases = [
+    cases = (
         {"n_workers": 1, "n_stragglers": 0},
         {"n_workers": 7, "n_stragglers": 2},
         {"n_workers": 4, "n_stragglers": 3, "n_blocks": 8},
-    ]
+    )
 
 
 @pytest.mark.parametrize("n_lost", range(6))

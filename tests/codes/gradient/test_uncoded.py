@@ -9,7 +9,7 @@ from ..suite import CodeSuite
 
 class TestUncoded(CodeSuite):
     code = Uncoded
-    cases = [{"n_workers": 1}, {"n_workers": 5}, {"n_workers": 4, "n_blocks": 12}]
+    cases = ({"n_workers": 1}, {"n_workers": 5}, {"n_workers": 4, "n_blocks": 12})
 
 
 def test_blocks_must_be_shared_evenly():
