@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..results import RunData, starts_and_ends
-from .style import line_style, new_figure, plain
+from .style import line_style, new_figure, plain, spread
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# From this ratio of the largest to the smallest value on, an axis is logarithmic.
-_WIDE = 5.0
+# Circles of held-out values in a curve, at most about so many.
+_CIRCLES = 25
 
 
 def loss_against_time(runs: Mapping[str, RunData]) -> Figure:
@@ -36,11 +36,12 @@ def loss_against_time(runs: Mapping[str, RunData]) -> Figure:
             linestyle="none",
             marker="o",
             markersize=4.5,
+            markevery=max(1, int(measured.sum()) // _CIRCLES),
             markerfacecolor="white",
             markeredgecolor=style["color"],
         )
         values += [run.iterations["loss"], run.iterations["test_loss"][measured]]
-    _logarithmic(axes.set_yscale, np.concatenate(values))
+    spread(axes, "y", np.concatenate(values))
     axes.set_xlabel("time since the start of the run (s)")
     axes.set_ylabel("loss")
     axes.set_title(
@@ -60,22 +61,14 @@ def waiting(runs: Mapping[str, RunData]) -> Figure:
     values = [np.empty(0)]
     for number, (label, run) in enumerate(runs.items()):
         wait = run.iterations["wait"]
-        wait = np.sort(wait[np.isfinite(wait)]) * 1e3
-        text = label
-        if len(wait):
-            median, tail = np.quantile(wait, [0.5, 0.95])
-            text = f"{label}: median {median:.3g} ms, p95 {tail:.3g} ms"
-        share = np.arange(1, len(wait) + 1) / max(len(wait), 1)
-        axes.step(
-            np.repeat(wait, [2, *[1] * (len(wait) - 1)]) if len(wait) else wait,
-            np.r_[0.0, share] if len(wait) else share,
-            where="post",
-            label=text,
-            linewidth=1.6,
-            **line_style(number),
-        )
+        wait = wait[np.isfinite(wait)] * 1e3
+        if not len(wait):
+            continue
+        median, tail = np.quantile(wait, [0.5, 0.95])
+        text = f"{label}: median {median:.3g} ms, p95 {tail:.3g} ms"
+        axes.ecdf(wait, label=text, linewidth=1.6, **line_style(number))
         values.append(wait)
-    _logarithmic(axes.set_xscale, np.concatenate(values))
+    spread(axes, "x", np.concatenate(values))
     axes.set_ylim(-0.02, 1.02)
     axes.set_xlabel("waiting for answers in an iteration (ms)")
     axes.set_ylabel("share of iterations that waited at most so long")
@@ -83,9 +76,3 @@ def waiting(runs: Mapping[str, RunData]) -> Figure:
     plain(axes)
     figure.legend(loc="outside lower center", ncols=1 if len(runs) < 4 else 2, frameon=False)
     return figure
-
-
-def _logarithmic(set_scale, values: np.ndarray) -> None:  # type: ignore[no-untyped-def]
-    values = values[np.isfinite(values)]
-    if len(values) and values.min() > 0 and values.max() > _WIDE * values.min():
-        set_scale("log")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import DataError
 
@@ -11,10 +14,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# The palette of Okabe and Ito, made for colour-blind readers; yellow is left out, too pale for lines.
+# The palette of Okabe and Ito, made for colour-blind readers, without its yellow: too pale a line.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINES = ("-", "--", ":", "-.")
 _DPI = 150
+_FAR = 5.0
+_VERY_FAR = 1e4
 
 
 def new_figure(height: float, width: float = 9.0) -> Figure:
@@ -24,7 +29,7 @@ def new_figure(height: float, width: float = 9.0) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def line_style(number: int) -> dict[str, str]:
+def line_style(number: int) -> dict[str, Any]:
     """Return colour and dashes of the run with this number."""
     return {
         "color": COLOURS[number % len(COLOURS)],
@@ -37,6 +42,21 @@ def plain(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(visible=True, color="0.9", linewidth=0.8)
     axes.set_axisbelow(True)
+
+
+def spread(axes: Axes, which: Literal["x", "y"], values: NDArray[np.float64]) -> None:
+    """Make an axis logarithmic where its values, all positive, lie far apart."""
+    from matplotlib.ticker import LogFormatter
+
+    values = values[np.isfinite(values)]
+    if not len(values) or values.min() <= 0 or values.max() < _FAR * values.min():
+        return
+    axes.set(**{f"{which}scale": "log"})
+    if values.max() < _VERY_FAR * values.min():
+        # over a few powers of ten "30" reads better than "3 x 10^1"
+        axis = axes.xaxis if which == "x" else axes.yaxis
+        for set_formatter in (axis.set_major_formatter, axis.set_minor_formatter):
+            set_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
 
 
 def save(figure: Figure, path: Path) -> Path:

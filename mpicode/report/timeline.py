@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..outcomes import Outcome
-from ..results import RunData, starts_and_ends
-from .intervals import UNANSWERED, Intervals, intervals
+from ..results import UNANSWERED, Intervals, RunData, intervals, starts_and_ends
 from .style import new_figure
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def timeline(label: str, run: RunData) -> Figure:
     busy = intervals(run)
     started, ended = starts_and_ends(run)
     n = run.n_iterations
-    height = float(np.clip(0.28 * run.n_workers, 1.6, 7.0))
+    height = float(np.clip(0.28 * run.n_workers, 1.6, 4.5))
     if n <= _CLOSE:
         figure = new_figure(height + 1.5)
         _close(figure.add_subplot(), run, busy, 0, n)
@@ -125,7 +124,7 @@ def _coarse(axes: Axes, run: RunData, busy: Intervals) -> None:
 
 
 def _shares(busy: Intervals, n_workers: int, edges: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the share of each stretch of time that each worker is busy, (n_workers, n_edges - 1)."""
+    """Return the busy share of each stretch between edges, (n_workers, n_edges - 1)."""
     shares = np.zeros((n_workers, len(edges) - 1))
     for worker in range(n_workers):
         mine = busy.where(busy.worker == worker)

@@ -28,7 +28,7 @@ def write_run(
 ) -> RunWriter:
     """Write a run that goes on as soon as all but ``n_stragglers`` have answered.
 
-    A delay is served to its end; a worker that computes when it is not needed any more is withdrawn.
+    A delay is served to its end; a worker that computes when it is not needed is withdrawn.
     """
     rng = np.random.default_rng(seed)
     config = f'[code]\nname = "{code}"\nn_stragglers = {n_stragglers}\n'

@@ -1,4 +1,4 @@
-"""When each worker was busy, with what request, and what became of its answer."""
+"""When each worker was busy, with what request, what became of it, and what waiting that saved."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..outcomes import Outcome
-from ..results import RunData, rows_of, starts_and_ends
+from .reader import RunData
 
 # What became of a request, from its messages: the first of these that any of them has.
 _PRECEDENCE = (
@@ -40,8 +40,8 @@ class Intervals:
     ended: NDArray[np.float64]
     outcome: NDArray[np.int64]
 
-    def where(self, chosen: NDArray[np.bool_]) -> Intervals:
-        """Return the chosen ones."""
+    def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Intervals:
+        """Return the chosen ones, by a mask or by their numbers."""
         return Intervals(
             self.worker[chosen],
             self.iteration[chosen],
@@ -51,11 +51,22 @@ class Intervals:
         )
 
 
+def starts_and_ends(run: RunData) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return when each iteration began and ended, (n_iterations,), seconds since the run began.
+
+    Where the file does not say, one iteration is taken to begin when the one before it ends.
+    """
+    seconds = np.nan_to_num(run.iterations["seconds"])
+    started = run.iterations["started"]
+    started = np.where(np.isnan(started), np.cumsum(seconds) - seconds, started)
+    return started, started + seconds
+
+
 def intervals(run: RunData) -> Intervals:
     """Return what every worker was busy with."""
     started, ended = starts_and_ends(run)
     messages = run.messages
-    rows = rows_of(run, messages["parameters_iteration"])
+    rows = _rows(run, messages["parameters_iteration"])
     order = np.lexsort((messages["seconds"], messages["worker"]))
     order = order[(rows[order] >= 0) & np.isfinite(messages["seconds"][order])]
     worker = messages["worker"][order].astype(np.int64)
@@ -78,25 +89,57 @@ def intervals(run: RunData) -> Intervals:
         finished,
         np.array(_PRECEDENCE, dtype=np.int64)[best],
     )
-    return _with_unanswered(answered, run.n_workers, started, ended)
+    return _with_unanswered(answered, _asked(run), started, ended)
+
+
+def waiting_avoided(run: RunData) -> float:
+    """Return the seconds that a run waiting for every worker would have waited more, at least.
+
+    For each iteration that is the time from its end until the last of its requests was answered,
+    or the run ended. It is a lower bound: withdrawn workers stop early, and those that were still
+    busy with an earlier request were not asked.
+    """
+    _, ended = starts_and_ends(run)
+    busy = intervals(run)
+    latest = ended.copy()
+    np.maximum.at(latest, busy.iteration, busy.ended)
+    return float(np.sum(latest - ended))
+
+
+def _rows(run: RunData, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the row of each iteration number, -1 where the file has no such iteration."""
+    known = run.iterations["iteration"]
+    if not len(known):
+        return np.full(len(numbers), -1)
+    order = np.argsort(known, kind="stable")
+    place = np.minimum(np.searchsorted(known, numbers, sorter=order), len(known) - 1)
+    rows: NDArray[np.int64] = order[place]
+    return np.where(known[rows] == numbers, rows, -1)
+
+
+def _asked(run: RunData) -> NDArray[np.int64]:
+    """Return the workers that messages were asked of: the owners of the code's, or all."""
+    owners = [code["owner"] for code in run.codes if "owner" in code]
+    return np.unique(np.concatenate(owners)) if owners else np.arange(run.n_workers)
 
 
 def _with_unanswered(
     answered: Intervals,
-    n_workers: int,
+    asked: NDArray[np.int64],
     started: NDArray[np.float64],
     ended: NDArray[np.float64],
 ) -> Intervals:
     """Add the requests that were still open when the run ended, one per worker at most."""
     if not len(started):
         return answered
-    free = np.zeros(n_workers)
-    done = np.full(n_workers, -1)
-    np.maximum.at(free, answered.worker, answered.ended)
-    np.maximum.at(done, answered.worker, answered.iteration)
-    # asked at the first moment that it was free and an iteration it had not served was open
+    free = np.zeros(asked.max() + 1)
+    done = np.full(asked.max() + 1, -1)
+    served = np.isin(answered.worker, asked)
+    np.maximum.at(free, answered.worker[served], answered.ended[served])
+    np.maximum.at(done, answered.worker[served], answered.iteration[served])
+    # a worker is asked in the first iteration that it has not served and that is not over yet
     following = np.maximum(done + 1, np.searchsorted(ended, free, side="right"))
-    silent = np.flatnonzero(following < len(started))
+    silent = asked[following[asked] < len(started)]
     row = following[silent]
     joined = Intervals(
         np.r_[answered.worker, silent],
@@ -105,5 +148,4 @@ def _with_unanswered(
         np.r_[answered.ended, np.full(len(silent), ended[-1])],
         np.r_[answered.outcome, np.full(len(silent), UNANSWERED)],
     )
-    order = np.lexsort((joined.began, joined.worker))
-    return joined.where(order)  # type: ignore[arg-type]
+    return joined.where(np.lexsort((joined.began, joined.worker)))
