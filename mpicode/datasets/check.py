@@ -45,10 +45,9 @@ class _Check:
 
     def run(self) -> list[str]:
         dataset = self.dataset
-        ranges = [(s.start, s.stop) for s in dataset.shards] or [(0, dataset.n_samples)]
-        for start, stop in ranges:
+        for number, _, n_rows in dataset.ranges(0, dataset.n_samples):
             try:
-                [(part, _, n_rows)] = dataset.parts(start, stop)
+                part = dataset.part(number)
             except DataError as error:
                 self._say(str(error))
                 self.unread = True

@@ -56,6 +56,8 @@ class Meta:
 def reason(error: BaseException) -> str:
     """Return the part of an HDF5 error that says something: what stands in its parentheses."""
     text = " ".join(str(error).split())
+    if "filter returned failure" in text or "Fletcher32" in text:
+        return "damaged, its checksum does not match"
     inner = text.partition("(")[2].rpartition(")")[0]
     return inner or text
 

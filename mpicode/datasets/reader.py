@@ -63,31 +63,31 @@ class Dataset:
         dtype = self.dtype if dtype is None else np.dtype(dtype)
         if dtype.name not in ("float32", "float64"):
             raise DataError(f"{self.path}: rows are read as float32 or float64, not {dtype}")
-        parts = self.parts(start, stop)
-        y = self._read_y(parts, stop - start, dtype)
+        ranges = self.ranges(start, stop)
+        y = self._read_y(ranges, stop - start, dtype)
         if self.sparse:
-            return self._read_csr(parts, stop - start, dtype), y
+            return self._read_csr(ranges, stop - start, dtype), y
         X = np.empty((stop - start, self.n_features), dtype)
         at = 0
-        for part, a, b in parts:
-            part.read_dense(a, X[at : at + b - a])
+        for number, a, b in ranges:
+            self.part(number).read_dense(a, X[at : at + b - a])
             at += b - a
         return X, y
 
     def _read_y(
-        self, parts: list[tuple[RowFile, int, int]], n_rows: int, dtype: Any
+        self, ranges: list[tuple[int, int, int]], n_rows: int, dtype: Any
     ) -> npt.NDArray[Any]:
         y = np.empty(n_rows, dtype if self.task == "regression" else np.int64)
         at = 0
-        for part, a, b in parts:
-            part.read_y(a, y[at : at + b - a])
+        for number, a, b in ranges:
+            self.part(number).read_y(a, y[at : at + b - a])
             at += b - a
         return y
 
-    def _read_csr(self, parts: list[tuple[RowFile, int, int]], n_rows: int, dtype: Any) -> Any:
+    def _read_csr(self, ranges: list[tuple[int, int, int]], n_rows: int, dtype: Any) -> Any:
         from scipy.sparse import csr_array
 
-        spans = [part.read_indptr(a, b) for part, a, b in parts]
+        spans = [self.part(number).read_indptr(a, b) for number, a, b in ranges]
         n_entries = sum(int(span[-1] - span[0]) for span in spans)
         # scipy wants one index type for both arrays; 32 bits wherever they suffice.
         wide = max(n_entries, self.n_features) > np.iinfo(np.int32).max
@@ -95,9 +95,9 @@ class Dataset:
         indptr = np.zeros(n_rows + 1, index)
         indices, data = np.empty(n_entries, index), np.empty(n_entries, dtype)
         row = at = 0
-        for (part, a, b), span in zip(parts, spans, strict=True):
+        for (number, a, b), span in zip(ranges, spans, strict=True):
             end = at + int(span[-1] - span[0])
-            part.read_entries(span, a, indices[at:end], data[at:end])
+            self.part(number).read_entries(span, a, indices[at:end], data[at:end])
             indptr[row + 1 : row + b - a + 1] = span[1:] - span[0] + at
             row, at = row + b - a, end
         return csr_array((data, indices, indptr), shape=(n_rows, self.n_features))
@@ -109,7 +109,7 @@ class Dataset:
         n_rows = stop - start
         if not self.sparse:
             return n_rows * (self.n_features * itemsize + 8)
-        stored = sum(part.n_stored(a, b) for part, a, b in self.parts(start, stop))
+        stored = sum(self.part(i).n_stored(a, b) for i, a, b in self.ranges(start, stop))
         return n_rows * 16 + stored * (itemsize + 4)
 
     def _check_range(self, start: int, stop: int) -> None:
@@ -119,22 +119,26 @@ class Dataset:
                 f"{self.n_samples - 1}"
             )
 
-    def parts(self, start: int, stop: int) -> list[tuple[RowFile, int, int]]:
-        """Return the files that hold the rows, each with the range it gives in its own numbers."""
+    def ranges(self, start: int, stop: int) -> list[tuple[int, int, int]]:
+        """Return which files hold the rows: (number for `part`, start, stop in that file)."""
         if not self.shards:
-            return [(self._head, start, stop)]
-        parts = []
+            return [(0, start, stop)]
+        found = []
         first = max(bisect_right(self._starts, start) - 1, 0)
-        for number in range(first, len(self.shards)):
-            shard = self.shards[number]
-            a, b = max(start, shard.start), min(stop, shard.stop)
-            if a < b or (start == stop and number == first):
-                parts.append((self._shard(number), a - shard.start, max(a, b) - shard.start))
-            if shard.stop >= stop:
+        for number, shard in enumerate(self.shards[first:], start=first):
+            if shard.start >= stop:
                 break
-        return parts
+            low, high = max(start, shard.start), min(stop, shard.stop)
+            found.append((number, low - shard.start, high - shard.start))
+        return found
 
-    def _shard(self, number: int) -> RowFile:
+    def part(self, number: int) -> RowFile:
+        """Return an open shard, or the file itself where there are none.
+
+        Few shards are kept open, so the next call may close what this one returned.
+        """
+        if not self.shards:
+            return self._head
         if number not in self._open:
             if len(self._open) >= OPEN_SHARDS:
                 self._open.pop(next(iter(self._open))).close()
@@ -175,10 +179,10 @@ class Dataset:
     def _sampled_content(self) -> str:
         sample = hashlib.sha256()
         for row in np.unique(np.linspace(0, self.n_samples - 1, SAMPLED_ROWS).astype(int)):
-            for part, a, b in self.parts(int(row), int(row) + 1):
-                for array in part.read_stored(a, b)[0]:
+            for number, a, b in self.ranges(int(row), int(row) + 1):
+                for array in self.part(number).read_stored(a, b)[0]:
                     sample.update(array.data)
-        everything = self.parts(0, self.n_samples)
+        everything = self.ranges(0, self.n_samples)
         sample.update(self._read_y(everything, self.n_samples, np.float64).data)
         return sample.hexdigest()
 
