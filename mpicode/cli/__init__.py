@@ -19,7 +19,7 @@ from ..errors import MpicodeError, WorkerFailed
 
 _DEBUG = "MPICODE_DEBUG"
 
-COMMANDS = ("run", "data", "codes", "doctor")
+COMMANDS = ("run", "data", "codes", "simulate", "report", "export", "doctor")
 
 
 def parser() -> argparse.ArgumentParser:

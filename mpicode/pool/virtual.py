@@ -66,7 +66,10 @@ class _Worker:
 
 
 class VirtualMaster:
-    """A transport whose workers are generators in this process."""
+    """A transport whose workers are generators in this process.
+
+    ``left_out_bytes``: requests and full answers take the time of so many bytes more than they have.
+    """
 
     def __init__(
         self,
@@ -77,10 +80,12 @@ class VirtualMaster:
         largest: int,
         delay: Delay,
         costs: Costs,
+        left_out_bytes: int = 0,
     ) -> None:
         self.n_workers = n_workers
         self.interrupted: Callable[[], bool] = lambda: False
         self._costs = costs
+        self._left_out_bytes = left_out_bytes
         self._answer = (largest, answer_length, dtype)
         self._time = 0.0
         self._order = itertools.count()
@@ -101,11 +106,11 @@ class VirtualMaster:
         return f"worker {worker}"
 
     def tell(self, worker: int, message: wire.Bytes) -> None:
-        self._carry(worker, message, None)
+        self._carry(worker, message, None, len(message))
 
     def post(self, worker: int, request: Snapshot) -> None:
         request.pins += 1
-        self._carry(worker, request.buffer, request)
+        self._carry(worker, request.buffer, request, len(request.buffer) + self._left_out_bytes)
 
     def reap(self) -> None:
         pass  # a snapshot is unpinned when its worker asks for the next request
@@ -140,7 +145,9 @@ class VirtualMaster:
     def _at(self, seconds: float, happen: Callable[[], None]) -> None:
         heapq.heappush(self._events, (self._time + seconds, next(self._order), happen))
 
-    def _carry(self, worker: int, message: wire.Bytes, snapshot: Snapshot | None) -> None:
+    def _carry(
+        self, worker: int, message: wire.Bytes, snapshot: Snapshot | None, n_bytes: int
+    ) -> None:
         """Bring a message to a worker; those to one worker never overtake each other."""
         state = self._workers[worker]
 
@@ -150,7 +157,7 @@ class VirtualMaster:
                 state.listening = False
                 self._resume(worker, self._next_request(state))
 
-        landing = max(self._time + self._costs.sending(len(message)), state.last_landing)
+        landing = max(self._time + self._costs.sending(n_bytes), state.last_landing)
         state.last_landing = landing
         self._at(landing - self._time, land)
 
@@ -214,4 +221,6 @@ class VirtualMaster:
             self._arrived.append(slot)
             self._resume(worker, None)
 
-        self._at(self._costs.sending(n_bytes), land)
+        full = wire.message_bytes(len(slot.values), slot.values.dtype)
+        left_out = self._left_out_bytes if n_bytes == full else 0
+        self._at(self._costs.sending(n_bytes + left_out), land)
