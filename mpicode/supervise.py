@@ -26,6 +26,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -35,7 +36,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from .errors import ConfigError, GaveUp
@@ -97,12 +97,12 @@ class _Job:
         self.forced = False
         self._command = command
         self._environment = environment
-        self._limit = limit_seconds
-        self._child: subprocess.Popen[bytes] | None = None
+        self._deadline = None if limit_seconds is None else time.monotonic() + limit_seconds
+        self._child: subprocess.Popen[bytes]
 
     def run(self) -> int:
         """Start the child, wait for its end, return its code as `subprocess` tells it."""
-        with _handlers(self._on_stop_request, self._on_alarm):
+        with _signals() as arrived:
             try:
                 self._child = subprocess.Popen(
                     self._command,
@@ -113,67 +113,68 @@ class _Job:
                 )
             except OSError as error:
                 raise ConfigError(f"{self._command[0]}: cannot be started: {error}") from None
-            if self.stopped_by is not None:  # it came while the child was being made
-                self._terminate()
-            elif self._limit is not None:
-                signal.setitimer(signal.ITIMER_REAL, self._limit)
-            return self._child.wait()
+            while (code := self._child.poll()) is None:
+                for number in arrived(self._deadline):
+                    self._stop(number)
+                if self._deadline is not None and time.monotonic() >= self._deadline:
+                    self._press()
+        return code
 
-    def _on_stop_request(self, signum: int, frame: FrameType | None) -> None:
-        if self.stopped_by is None:
-            self.stopped_by = signum
-            if self._child is not None:
-                self._ask()
-        elif self._child is not None:
-            self._on_alarm(signum, frame)
-
-    def _on_alarm(self, signum: int, frame: FrameType | None) -> None:
-        if self.forced:
-            self._kill()
-        else:
-            self._terminate()
-
-    def _ask(self) -> None:
-        if self.stopped_by == signal.SIGINT:
+    def _stop(self, number: int) -> None:
+        if self.stopped_by is not None or self.forced:
+            self._press()
+            return
+        self.stopped_by = number
+        self._send(STOP_SIGNAL, _SECONDS_TO_SAVE)
+        if number == signal.SIGINT:
             os.write(2, b"\nmpicode: saving; press Ctrl-C again to end at once\n")
-        self._signal(STOP_SIGNAL)
-        signal.setitimer(signal.ITIMER_REAL, _SECONDS_TO_SAVE)
 
-    def _terminate(self) -> None:
-        """Let mpirun end its ranks and remove its own files."""
-        self.forced = True
-        self._signal(signal.SIGTERM)
-        signal.setitimer(signal.ITIMER_REAL, _SECONDS_TO_TERMINATE)
+    def _press(self) -> None:
+        """Let mpirun end its ranks and remove its own files; failing that, kill them all."""
+        if not self.forced:
+            self.forced = True
+            self._send(signal.SIGTERM, _SECONDS_TO_TERMINATE)
+        else:
+            self._send(signal.SIGKILL, _SECONDS_TO_TERMINATE)
+            _end_processes(self._environment[STATUS_VARIABLE])
 
-    def _kill(self) -> None:
-        self._signal(signal.SIGKILL)
-        _end_processes(self._environment[STATUS_VARIABLE])
-
-    def _signal(self, signum: int) -> None:
-        assert self._child is not None
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._child.pid, signum)
+    def _send(self, number: int, seconds: float) -> None:
+        self._child.send_signal(number)
+        self._deadline = time.monotonic() + seconds
 
 
 @contextlib.contextmanager
-def _handlers(
-    on_stop_request: Callable[[int, FrameType | None], None],
-    on_alarm: Callable[[int, FrameType | None], None],
-) -> Iterator[None]:
-    """Put the handlers in place; what is ignored (nohup, a background job) stays ignored."""
+def _signals() -> Iterator[Callable[[float | None], list[int]]]:
+    """Catch the requests to stop; give a function that waits for the next of them.
+
+    It returns the numbers that have come, none at the deadline or when a child has ended. Signals
+    are written to a pipe and handled one after the other, so that no handler interrupts another.
+    What is ignored (nohup, a background job) stays ignored.
+    """
     if threading.current_thread() is not threading.main_thread():
         raise ConfigError("mpirun can only be started from the main thread of the program")
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
     before: dict[int, Any] = {}
+    wakeup = signal.set_wakeup_fd(writer)
+
+    def arrived(deadline: float | None) -> list[int]:
+        seconds = None if deadline is None else max(deadline - time.monotonic(), 0.0)
+        if not select.select([reader], [], [], seconds)[0]:
+            return []
+        return [number for number in os.read(reader, 256) if number != signal.SIGCHLD]
+
     try:
-        for stop_request in _STOP_REQUESTS:
-            if signal.getsignal(stop_request) is not signal.SIG_IGN:
-                before[stop_request] = signal.signal(stop_request, on_stop_request)
-        before[signal.SIGALRM] = signal.signal(signal.SIGALRM, on_alarm)
-        yield
+        for wanted in (*_STOP_REQUESTS, signal.SIGCHLD):
+            if wanted == signal.SIGCHLD or signal.getsignal(wanted) is not signal.SIG_IGN:
+                before[wanted] = signal.signal(wanted, lambda number, frame: None)
+        yield arrived
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(wakeup)
+        os.close(reader)
+        os.close(writer)
 
 
 def _die_with_parent() -> Callable[[], None] | None:

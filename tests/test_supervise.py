@@ -1,0 +1,265 @@
+"""Jobs are started by a program of their own here: it is signals to that program that matter."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from mpicode.errors import ConfigError, GaveUp
+from mpicode.launch import command_line, environment_of_job, find_mpirun
+from mpicode.supervise import run_job
+
+SECONDS = 30
+
+DRIVER = """
+import os, sys
+from mpicode.supervise import run_job
+sys.exit(run_job(sys.argv[1:], os.environ))
+"""
+
+# A job as seen from outside: it says its process number and ends as its first argument says.
+JOB = """
+import os, signal, subprocess, sys, time
+how = sys.argv[1]
+def tell(code):
+    with open(os.environ["MPICODE_STATUS"], "w") as file:
+        file.write(str(code))
+def save(number, frame):
+    print("saved", flush=True)
+    tell(4)
+    sys.exit(0)
+if how == "polite":
+    signal.signal(signal.SIGUSR1, save)
+if how in ("deaf", "killed with us"):
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+if how == "deaf":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print(os.getpid(), flush=True)
+if how == "tells":
+    tell(4)
+    sys.exit(1)
+if how == "exits":
+    sys.exit(3)
+if how == "crashes":
+    os.kill(os.getpid(), signal.SIGSEGV)
+if how == "leaves a child":
+    child = subprocess.Popen(["sleep", "60"], start_new_session=True, stdout=subprocess.DEVNULL)
+    print(child.pid, flush=True)
+    sys.exit(0)
+time.sleep(60)
+"""
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start DRIVER on a command; whatever the test forgets is ended."""
+    driver = tmp_path / "driver.py"
+    driver.write_text(DRIVER)
+    started = []
+
+    def go(*command, prefix=(), environment=None):
+        env = {**os.environ, **(environment or {}), "PYTHONPATH": os.pathsep.join(sys.path)}
+        env.setdefault("OMP_NUM_THREADS", "1")
+        process = subprocess.Popen(
+            [*prefix, sys.executable, str(driver), *command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=env,
+            cwd=tmp_path,
+        )
+        started.append(process)
+        return process
+
+    yield go
+    for process in started:
+        if process.poll() is None:
+            process.terminate()
+            process.terminate()
+        process.communicate(timeout=SECONDS)
+
+
+@pytest.fixture
+def job(tmp_path, start):
+    (tmp_path / "job.py").write_text(JOB)
+
+    def go(how, **options):
+        return start(sys.executable, str(tmp_path / "job.py"), how, **options)
+
+    return go
+
+
+@pytest.mark.parametrize(
+    ("how", "code"), [("tells", 4), ("exits", 3), ("crashes", 128 + signal.SIGSEGV)]
+)
+def test_exit_codes(job, how, code):
+    process = job(how)
+    process.communicate(timeout=SECONDS)
+    assert process.returncode == code
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
+def test_the_first_signal_lets_the_job_save(job, number):
+    process = job("polite")
+    pid = int(process.stdout.readline())
+    process.send_signal(number)
+    out, err = process.communicate(timeout=SECONDS)
+    assert (out, process.returncode) == ("saved\n", 4)
+    assert ("press Ctrl-C again" in err) == (number == signal.SIGINT)
+    assert not alive(pid)
+
+
+def test_more_signals_end_a_job_that_does_not_listen(job):
+    process = job("deaf")
+    pid = int(process.stdout.readline())
+    process.send_signal(signal.SIGINT)
+    assert "press Ctrl-C again" in process.stderr.readline() + process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=SECONDS)
+    assert process.returncode == 128 + signal.SIGINT
+    assert not alive(pid)
+
+
+def test_what_the_job_leaves_behind_is_ended(job):
+    process = job("leaves a child")
+    out, _ = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0
+    assert [alive(int(pid)) for pid in out.split()] == [False, False]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs PR_SET_PDEATHSIG")
+def test_the_job_ends_when_its_starter_is_killed(job):
+    process = job("killed with us")
+    pid = int(process.stdout.readline())
+    end = os.pidfd_open(pid)
+    process.kill()
+    readable, _, _ = select.select([end], [], [], SECONDS)
+    os.close(end)
+    assert readable
+    assert not alive(pid)
+
+
+def test_a_signal_that_was_ignored_stays_ignored(job):
+    process = job("polite", prefix=["sh", "-c", 'trap "" INT; exec "$@"', "sh"])
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=SECONDS)
+    assert process.returncode == 4
+    assert "press Ctrl-C again" not in err
+
+
+def test_a_limit_is_kept():
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(GaveUp, match=r"sleep did not end within 0.1 s"):
+        run_job(["sleep", "60"], os.environ, limit_seconds=0.1)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_what_cannot_be_started_is_named():
+    with pytest.raises(ConfigError, match=r"/no/such/mpirun: cannot be started: "):
+        run_job(["/no/such/mpirun"], os.environ)
+
+
+def test_jobs_are_started_from_the_main_thread():
+    raised = []
+
+    def go():
+        try:
+            run_job(["true"], os.environ)
+        except ConfigError as error:
+            raised.append(str(error))
+
+    thread = threading.Thread(target=go)
+    thread.start()
+    thread.join()
+    assert raised == ["mpirun can only be started from the main thread of the program"]
+
+
+# The same under a real mpirun: rank 0 saves, the others wait for it.
+RANK = """
+import os, signal, sys, time
+got = []
+signal.signal(signal.SIGUSR1, lambda number, frame: got.append(number))
+from mpicode.launch import leave
+from mpicode.pool.mpi import world
+comm = world()
+rank = comm.Get_rank()
+print(*comm.gather(os.getpid()) or [], end="\\n" if rank == 0 else "", flush=True)
+if sys.argv[1] == "wait":
+    while not comm.bcast(bool(got)):
+        time.sleep(0.01)
+    if rank == 0:
+        time.sleep(1.0)  # longer than Open MPI leaves a rank after SIGTERM
+        print("saved", flush=True)
+elif rank == 1:
+    os.kill(os.getpid(), signal.SIGKILL)
+else:
+    comm.recv(source=1)
+sys.exit(leave(4, rank))
+"""
+
+
+@pytest.fixture
+def ranks(tmp_path, start):
+    try:
+        mpirun = find_mpirun()
+    except ConfigError as error:
+        pytest.skip(str(error))
+    program = tmp_path / "rank.py"
+    program.write_text(RANK)
+    line = command_line(mpirun, 3, [], python=sys.executable, slots=1, allocated=False)
+
+    def go(how):
+        command = [*line[: line.index("-m")], str(program), how]
+        return start(*command, environment=environment_of_job(mpirun, os.environ))
+
+    return go
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_rank_0_has_time_to_save_under_mpirun(ranks, number):
+    process = ranks("wait")
+    pids = [int(pid) for pid in process.stdout.readline().split()]
+    assert len(pids) == 3
+    process.send_signal(number)
+    out, err = process.communicate(timeout=SECONDS)
+    assert (out, process.returncode) == ("saved\n", 4), err
+    assert "prterun" not in err  # and mpirun adds nothing of its own
+    assert not any(alive(pid) for pid in pids)
+
+
+def test_a_killed_rank_ends_the_job_with_an_error(ranks):
+    process = ranks("die")
+    out, _ = process.communicate(timeout=SECONDS)
+    pids = [int(pid) for pid in out.split()]
+    assert len(pids) == 3
+    assert process.returncode not in (0, 4)
+    assert not any(alive(pid) for pid in pids)
+
+
+def test_ranks_end_when_the_starter_of_mpirun_is_killed(ranks):
+    process = ranks("wait")
+    pids = [int(pid) for pid in process.stdout.readline().split()]
+    ends = [os.pidfd_open(pid) for pid in pids]
+    process.kill()
+    waiting = set(ends)
+    while waiting:
+        readable, _, _ = select.select(list(waiting), [], [], SECONDS)
+        assert readable, f"{len(waiting)} ranks live on"
+        waiting -= set(readable)
+    for end in ends:
+        os.close(end)
