@@ -2,7 +2,7 @@
 
     python benchmarks/kernels.py [--size 4000000] [--repeats 31] [--threads 1]
 
-`combine` is held against a compiled triad loop (a = b + s c, same flags: the memory bandwidth), the
+`combine` is held against a compiled triad loop (a = b + s c, same flags: memory bandwidth), the
 numpy loop `out += c * v`, and BLAS gemv on the vectors stacked as one array, which a master would
 first have to copy together. All contestants work in the same memory, so none finds it warmer. Bytes
 are counted as STREAM counts them: every array read or written, once. In each repeat every contestant

@@ -23,10 +23,10 @@ cdef extern from "sums.h" nogil:
     ctypedef void (*Pass "mpicode_pass")(
         const void** vectors, const double* factors, void* out,
         Py_ssize_t start, Py_ssize_t size, bint fresh) noexcept nogil
-    const Pass[4] mpicode_add_f32_f32  # [k] adds 2^k vectors, or is NULL
-    const Pass[4] mpicode_add_f32_f64
-    const Pass[4] mpicode_add_f64_f64
-    const Pass[4] mpicode_add_c128
+    const Pass[8] mpicode_add_f32_f32  # [k - 1] adds k vectors
+    const Pass[8] mpicode_add_f32_f64
+    const Pass[8] mpicode_add_f64_f64
+    const Pass[1] mpicode_add_c128
     void mpicode_triad(double* a, const double* b, double s, const double* c, Py_ssize_t size)
 
 # Elements of ``out`` finished before the next ones are begun: 16 KiB of doubles, so that with more
@@ -36,7 +36,8 @@ cdef enum:
 
 
 cdef struct Passes:
-    const Pass* of_two_to_the
+    const Pass* adding  # adding[k - 1] takes k vectors at once
+    Py_ssize_t most  # the largest such k
     Py_ssize_t width  # doubles per factor
     Py_ssize_t itemsize  # bytes per element of out
 
@@ -44,15 +45,16 @@ cdef struct Passes:
 cdef bint choose(Kind source, Kind target, Passes* passes) noexcept nogil:
     """The loops for these types; False where there are none."""
     passes.width = 2 if target == COMPLEX128 else 1
+    passes.most = 1 if target == COMPLEX128 else 8
     passes.itemsize = 4 if target == FLOAT32 else 8 * passes.width
     if source == FLOAT64 and target == FLOAT64:
-        passes.of_two_to_the = mpicode_add_f64_f64
+        passes.adding = mpicode_add_f64_f64
     elif source == FLOAT32 and target == FLOAT64:
-        passes.of_two_to_the = mpicode_add_f32_f64
+        passes.adding = mpicode_add_f32_f64
     elif source == FLOAT32 and target == FLOAT32:
-        passes.of_two_to_the = mpicode_add_f32_f32
+        passes.adding = mpicode_add_f32_f32
     elif source == COMPLEX128 and target == COMPLEX128:
-        passes.of_two_to_the = mpicode_add_c128
+        passes.adding = mpicode_add_c128
     else:
         return False
     return True
@@ -63,20 +65,17 @@ cdef void add_all(
     void* out, Py_ssize_t start, Py_ssize_t stop, bint fresh,
 ) noexcept nogil:
     """out[start:stop] = (or +=, unless fresh) the sum, block by block, in the order of the vectors."""
-    cdef Py_ssize_t begin = start, size, i
-    cdef int k
+    cdef Py_ssize_t begin = start, size, i, k
     if count == 0 and fresh:
         memset(<char*> out + start * passes.itemsize, 0, (stop - start) * passes.itemsize)
     while begin < stop:
         size = min(stop - begin, <Py_ssize_t> BLOCK)
         i = 0
         while i < count:
-            k = 3
-            while (1 << k) > count - i or passes.of_two_to_the[k] == NULL:
-                k -= 1
-            passes.of_two_to_the[k](
+            k = min(count - i, passes.most)
+            passes.adding[k - 1](
                 vectors + i, factors + passes.width * i, out, begin, size, fresh and i == 0)
-            i += 1 << k
+            i += k
         begin += size
 
 
