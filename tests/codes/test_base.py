@@ -180,6 +180,24 @@ def test_old_decodings_are_forgotten():
     assert code.decode(masks[0]) is not first
 
 
+def test_decodings_in_use_are_kept():
+    code = Plain(np.eye(12), 12)
+    masks = (np.arange(2**12)[:, None] >> np.arange(12)) % 2 == 1
+    first = code.decode(masks[0])
+    for mask in masks:
+        code.decode(mask)
+        assert code.decode(masks[0]) is first
+
+
+def test_nearly_exact_is_not_exact():
+    code = Plain(np.array([[1, 1 + 1e-7, 0], [0, 0, 1], [0, 1, 0]]), 3)
+    decoder = code.decoder()
+    decoder.add(0, np.zeros(1))
+    decoder.add(1, np.zeros(1))
+    assert 1e-15 < code.decode(decoder.arrived).residual < 1e-13
+    assert not decoder.ready
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -44,6 +44,16 @@ def test_the_worst_of_repetition_is_the_loss_of_whole_groups(spread):
         assert max(code.decode(mask).residual for mask in arrived) == 3 * lost_groups
 
 
+def test_blocks_that_need_the_fewest_losses_go_first():
+    class Uneven(codes.GradientCode):
+        name = "uneven"
+
+    holders = np.array([[1, 1, 0, 0], [1, 0, 0, 0], [1, 1, 1, 0], [1, 0, 0, 0], [1, 0, 0, 1]])
+    code = Uneven(holders, np.arange(5), n_workers=5, n_blocks=4)
+    # blocks 2 and 3 have one holder each, and then block 1 lacks one more
+    assert [0, 2, 4] in code.hard_sets(3).tolist()
+
+
 @pytest.mark.parametrize("name", codes.names())
 def test_candidates_are_sets_of_distinct_workers(name):
     code = codes.make(name, n_workers=6)
