@@ -24,11 +24,7 @@ class Problem(NamedTuple):
 
 def problems_of_world(ranks: Sequence[Facts]) -> list[Problem]:
     """Return what is wrong with the ranks; ``ranks`` are their `mpicode.facts.collect`."""
-    failed = [
-        Problem(True, f"rank {rank} cannot load what it needs: {facts['error']}", "reinstall it")
-        for rank, facts in enumerate(ranks)
-        if "error" in facts
-    ]
+    failed = problems_of_loading(ranks)
     if failed:
         return failed
     found = []
@@ -49,6 +45,15 @@ def problems_of_world(ranks: Sequence[Facts]) -> list[Problem]:
             )
         )
     return found
+
+
+def problems_of_loading(ranks: Sequence[Facts]) -> list[Problem]:
+    """Return which ranks have an ``error`` in the place of their facts."""
+    return [
+        Problem(True, f"rank {rank} cannot load what it needs: {facts['error']}", "reinstall it")
+        for rank, facts in enumerate(ranks)
+        if "error" in facts
+    ]
 
 
 def _differences(ranks: Sequence[Facts]) -> list[Problem]:

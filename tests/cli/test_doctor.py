@@ -87,6 +87,20 @@ def test_no_mpirun_is_a_diagnosis(monkeypatch, capsys):
     assert "error: no mpirun anywhere" in err
 
 
+def test_an_installation_that_lacks_a_library_is_a_diagnosis(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    monkeypatch.setattr(launch, "find_mpirun", lambda: launch.Mpirun("mpirun", "Open MPI", "5.0"))
+    monkeypatch.setattr(launch, "launch", lambda *args, **options: 1)
+    assert doctor.doctor(parse()) == 2
+    assert "error: rank 0 cannot load what it needs: ModuleNotFoundError" in capsys.readouterr().err
+
+
+def test_no_mpi_library_is_a_diagnosis():
+    done = run(environment={"PMI_SIZE": "1", "MPI4PY_LIBMPI": "/no/libmpi.so"})
+    assert done.returncode == 2
+    assert "error: cannot load MPI library /no/libmpi.so" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("ends", "text"),
     [(137, "error: mpirun ended with 137"), (GaveUp("no end in 60 s"), "error: no end in 60 s")],
