@@ -16,9 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from mpicode.errors import ConfigError
-from mpicode.registry import Registry, coerce
-
+from ..errors import ConfigError
+from ..registry import Registry, coerce
 from .base import Decoder, Decoding, GradientCode
 from .gradient.cyclic import Cyclic
 from .gradient.fractional_repetition import FractionalRepetition

@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from mpicode.errors import ConfigError
-
+from ..errors import ConfigError
 from .decoder import CountingDecoder, Decoder, Decoding
 from .sets import Sets, hard_sets
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mpicode.errors import ConfigError
+from ..errors import ConfigError
 
 
 def check_stragglers(n_workers: int, n_stragglers: int) -> None:

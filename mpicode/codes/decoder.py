@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mpicode.errors import ConfigError
-from mpicode.kernels import combine
-
+from ..errors import ConfigError
+from ..kernels import combine
 from .span import Span
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ from math import gcd, inf
 import numpy as np
 import numpy.typing as npt
 
-from mpicode.errors import ConfigError
-
+from ...errors import ConfigError
 from ..base import CountingDecoder, Decoder, GradientCode
 from ..checks import blocks_per_part, check_stragglers
 from ..sets import all_sets, runs

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mpicode.errors import ConfigError
-
+from ...errors import ConfigError
 from ..base import Decoder, GradientCode
 from ..checks import blocks_per_part, check_stragglers
 
