@@ -19,8 +19,10 @@ from ..errors import DataError
 
 Array = npt.NDArray[Any]
 
-BUCKET_BYTES = 1 << 25
-MOST_BUCKETS = 512
+# A bucket is held about three times over while it is put in order; beyond 1,024 buckets (16 GiB of
+# rows) they grow instead of becoming more.
+BUCKET_BYTES = 1 << 24
+MOST_BUCKETS = 1024
 
 
 def shuffled(

@@ -47,7 +47,12 @@ def parameters(kind: str, n_features: int, rng: np.random.Generator) -> Array:
 
 
 def _rows(
-    kind: str, w: Array, n_samples: int, noise: float, seeds: np.random.SeedSequence
+    kind: str,
+    w: Array,
+    n_samples: int,
+    noise: float,
+    seeds: np.random.SeedSequence,
+    dtype: str,
 ) -> Iterator[tuple[Array, Array]]:
     d = len(w)
     n_rows = max(BLOCK_VALUES // d, 1)
@@ -58,6 +63,9 @@ def _rows(
         X = rng.standard_normal((n, d))
         if kind == "logistic":
             X += rng.choice([-1.5, 1.5], (n, 1)) / d * w
+        # y belongs to the rows as they are stored, or w would be no exact answer.
+        X = X.astype(dtype, copy=False)
+        if kind == "logistic":
             y = (rng.random(n) * (1 + np.exp(-(X @ w))) < 1).astype(np.int64)
         else:
             y = X @ w + noise * rng.standard_normal(n)
@@ -109,9 +117,6 @@ def make_dataset(
         output, shape, meta, rows_per_shard=rows_per_shard, extra={"answer": w}, force=force
     )
     with writer, Progress(f"making {kind}", n_samples, "rows") as progress:
-        for X, y in _rows(kind, w, n_samples, sigma, row_seeds):
-            if shape.dtype == "float32":
-                # y must belong to the rows as they are stored, or w is no exact answer.
-                X = X.astype(np.float32)
+        for X, y in _rows(kind, w, n_samples, sigma, row_seeds, dtype):
             writer.append(X, y)
             progress.at(writer.rows)

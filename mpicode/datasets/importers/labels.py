@@ -21,6 +21,10 @@ def number(text: Any) -> float | None:
         return None
 
 
+def _shown(label: Any) -> str:
+    return f"{label:.15g}" if isinstance(label, float) else str(label)
+
+
 class Labels:
     """Maps raw labels (numbers, or text in a CSV) to ``y``.
 
@@ -81,14 +85,14 @@ class Labels:
         self._index = {raw: place[key] for raw, key in keys.items()}
         self.n_classes = len(ordered)
         if ordered != list(range(len(ordered))):
-            self.names = [f"{key:g}" if isinstance(key, float) else str(key) for key in ordered]
+            self.names = [_shown(key) for key in ordered]
 
     def _order(self, found: set[Any], numeric: bool, where: str) -> list[Any]:
         if numeric and not all(np.isfinite(list(found))):
             raise DataError(f"{where}: a label is NaN or infinite")
         if self._given is not None:
             given = [number(c) if numeric else c for c in self._given]
-            unknown = sorted(str(label) for label in found.difference(given))
+            unknown = sorted(_shown(label) for label in found.difference(given))
             if unknown:
                 raise DataError(
                     f"{where}: label {unknown[0]} is not one of the classes {self._given}"

@@ -45,6 +45,7 @@ class Opened:
         self.size = path.stat().st_size
         packed = self._raw.read(2) == b"\x1f\x8b"
         self._raw.seek(0)
+        self._text: io.TextIOWrapper | None = None
         self.stream = cast(BinaryIO, gzip.GzipFile(fileobj=self._raw) if packed else self._raw)
 
     @property
@@ -54,10 +55,13 @@ class Opened:
 
     def text(self) -> io.TextIOWrapper:
         """Return the unpacked bytes as text; a byte-order mark is skipped."""
-        return io.TextIOWrapper(self.stream, encoding="utf-8-sig", newline="")
+        self._text = io.TextIOWrapper(self.stream, encoding="utf-8-sig", newline="")
+        return self._text
 
     def close(self) -> None:
         """Close the file."""
+        if self._text is not None:
+            self._text.close()
         self.stream.close()
         self._raw.close()
 

@@ -19,9 +19,12 @@ from ...errors import DataError
 from ..progress import Progress
 from .labels import Labels
 from .source import Source
-from .stream import BLOCK_BYTES, opened
+from .stream import opened
 
 Array = npt.NDArray[Any]
+
+# Text takes many times its size while it is taken apart.
+BLOCK_BYTES = 1 << 20
 
 _QID = re.compile(rb"(?<!\S)qid:\S+")
 _COLON = ord(":")
@@ -66,7 +69,7 @@ def _structure_is_sound(text: bytes, line_tokens: Array) -> bool:
     blank = characters <= ord(" ")
     starts = ~blank
     starts[1:] &= blank[:-1]
-    token = np.cumsum(starts)  # 1 for the characters of the first token, and so on
+    token = np.cumsum(starts, dtype=np.int32)  # 1 for the characters of the first token, and so on
     colons_in = np.bincount(token[characters == _COLON], minlength=int(token[-1]) + 1)[1:]
     if len(colons_in) != line_tokens.sum():
         return False
@@ -186,7 +189,7 @@ class SvmlightSource(Source):
             if self.sparse:
                 yield X, y
                 continue
-            n_rows = max(BLOCK_BYTES // (8 * self.n_features), 1)
+            n_rows = max(4 * BLOCK_BYTES // (8 * self.n_features), 1)
             for start in range(0, len(y), n_rows):
                 rows = slice(start, start + n_rows)
                 yield X[rows].toarray(), y[rows]

@@ -1,0 +1,88 @@
+"""Files larger than what the process may hold are imported, checked and read all the same."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+# The limit is on what is added to the size the process has once the libraries are loaded.
+PROGRAM = """
+import argparse, resource, sys
+import h5py, numpy, scipy.sparse
+import mpicode.datasets.check, mpicode.datasets.convert
+from mpicode.cli.data import add_parser
+parser = argparse.ArgumentParser()
+add_parser(parser.add_subparsers())
+words = sys.argv[2:]
+pages = int(open("/proc/self/statm").read().split()[0])
+limit = pages * resource.getpagesize() + int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+args = parser.parse_args(["data", *words])
+sys.exit(args.command(args))
+"""
+
+
+def run(room, *words):
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(room), *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "OMP_NUM_THREADS": "1",
+        },
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+MIB = 1 << 20
+ROOM = 100 * MIB
+
+
+def huge_npy(path, n_rows, width):
+    """An array of zeros that takes no room on the disk."""
+    with path.open("wb") as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": (n_rows, width)}
+        np.lib.format.write_array_header_1_0(file, header)
+        file.truncate(file.tell() + 4 * n_rows * width)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc and RLIMIT_AS")
+@pytest.mark.parametrize("more", [[], ["--shards", 4, "--shuffle", 1]])
+def test_an_array_larger_than_memory(tmp_path, more):
+    X, y, out = (tmp_path / name for name in ("X.npy", "y.npy", "out.h5"))
+    huge_npy(X, 80_000, 1000)
+    np.save(y, np.arange(80_000) % 2)
+    assert X.stat().st_size > 3 * ROOM
+    compress = ["--compress"] if not more else []
+    run(ROOM, "import", X, y, "--task", "binary", "-o", out, *more, *compress)
+    run(ROOM, "check", out)
+    with pytest.raises(AssertionError, match="assert 1 == 0|assert 3 == 0"):  # the limit is real
+        run(8 * MIB, "import", X, y, "--task", "binary", "-o", out, "--force")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc and RLIMIT_AS")
+@pytest.mark.parametrize("kind", ["csv", "svm"])
+def test_text_larger_than_memory(tmp_path, kind):
+    path, out = tmp_path / f"a.{kind}", tmp_path / "out.h5"
+    values = np.random.default_rng(0).integers(0, 10, (1000, 40))
+    if kind == "csv":
+        block = "".join(",".join(f"0.{v:039d}" for v in row) + ",1\n" for row in values)
+        words = ["--no-header", "--label", "-1", "--task", "regression"]
+    else:
+        rows = (" ".join(f"{i}:0.{v:039d}" for i, v in enumerate(row, 1)) for row in values)
+        block = "".join(f"{i % 2} {row}\n" for i, row in enumerate(rows))
+        words = ["--task", "binary"]
+    with path.open("w") as file:
+        for _ in range(80):
+            file.write(block)
+    assert path.stat().st_size > 1.2 * ROOM
+    run(ROOM, "import", path, "-o", out, *words)
