@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 from pathlib import Path
 
 from ..errors import DataError
+
+
+def lock(path: Path) -> int:
+    """Open ``path``, made if need be, for us alone and return the handle that holds the lock.
+
+    HDF5 empties a file before it looks whether another process has locked it. Raises
+    ``BlockingIOError`` where one has; where the file system knows no locks, nothing is locked.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise
+    except OSError:
+        pass
+    return handle
 
 
 def reserve(handle: int, used: int, n_bytes: int) -> None:
@@ -23,10 +41,10 @@ def reserve(handle: int, used: int, n_bytes: int) -> None:
         raise OSError(error.errno, f"{n_bytes / 1e6:.3g} MB wanted") from None
 
 
-def trim(path: Path, used: int) -> None:
+def trim(handle: int, used: int) -> None:
     """Give back what was reserved beyond ``used`` bytes."""
-    if path.stat().st_size > used:
-        os.truncate(path, used)
+    if os.fstat(handle).st_size > used:
+        os.ftruncate(handle, used)
 
 
 def sync(path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +16,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..outcomes import Outcome
-from .disk import refusal, reserve, sync, trim
+from .disk import lock, refusal, reserve, sync, trim
 from .layout import append, lay_out, room_for, store_code
 from .schema import EVENT, ITERATION_COLUMNS, MESSAGE, WORKER_COLUMNS
 
@@ -68,8 +69,9 @@ class RunWriter:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if self.path.is_dir():
                 raise IsADirectoryError(f"{self.path} is a folder")
-            self._file = h5py.File(self.part, "w", locking="best-effort")
-            self._handle = self._file.id.get_vfd_handle()
+            self._handle = lock(self.part)
+            self._unlock = weakref.finalize(self, os.close, self._handle)
+            self._file = h5py.File(self.part, "w", locking=False)
             config_bytes = sum(len(str(value)) for value in attrs.values())
             n_columns = len(ITERATION_COLUMNS) + len(WORKER_COLUMNS) + 4
             self._reserve(4 * config_bytes + 4096 * n_columns + 8 * n_workers)
@@ -178,9 +180,10 @@ class RunWriter:
             self._file.flush()
             used = self._file.id.get_filesize()
             self._file.close()
-            trim(self.part, used)
-            sync(self.part)
+            trim(self._handle, used)
+            os.fsync(self._handle)
             self.part.replace(self.path)
+            self._unlock()
             sync(self.path.parent)
         self._closed = True
 
@@ -244,10 +247,15 @@ class RunWriter:
             yield
         except (OSError, RuntimeError) as error:
             self._failure = refusal(self.part, error)
-            # Nothing is pending in HDF5 when `reserve` refused, so closing writes nothing new.
-            if not isinstance(error, RuntimeError) and hasattr(self, "_file"):
+            # When `reserve` refused, HDF5 holds nothing that it has no room for. After an error of
+            # its own it must be left alone.
+            if isinstance(error, OSError) and hasattr(self, "_file"):
                 with contextlib.suppress(OSError, RuntimeError):
+                    used = self._file.id.get_filesize()
                     self._file.close()
+                    trim(self._handle, used)
+            if hasattr(self, "_unlock"):
+                self._unlock()
             raise self._failure from None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -86,8 +85,3 @@ def write_run(
     if close:
         writer.close(np.arange(N_PARAMETERS) / 3, True, f"{n_iterations} iterations done")
     return writer
-
-
-def columns(loss: float) -> dict[str, Any]:
-    """Return a row of /iterations."""
-    return {"loss": loss, "seconds": 0.01, "n_arrived": 3}
