@@ -25,13 +25,13 @@ def loss_against_time(runs: Mapping[str, RunData]) -> Figure:
     tested = False
     for number, (label, run) in enumerate(runs.items()):
         style = line_style(number)
-        started, ended = starts_and_ends(run)
-        # The loss is that of the parameters before the step, the held-out loss of those after it.
+        started, _ = starts_and_ends(run)
+        # Both losses are of the parameters that the iteration began with.
         axes.plot(started, run.iterations["loss"], label=label, linewidth=1.6, **style)
         measured = ~np.isnan(run.iterations["test_loss"])
         tested |= bool(measured.any())
         axes.plot(
-            ended[measured],
+            started[measured],
             run.iterations["test_loss"][measured],
             linestyle="none",
             marker="o",
