@@ -4,18 +4,18 @@
 
 `combine` is held against a compiled triad loop (a = b + s c, same flags: memory bandwidth), the
 numpy loop `out += c * v`, and BLAS gemv on the vectors stacked as one array, which a master would
-first have to copy together. All contestants work in the same memory, so none finds it warmer. Bytes
-are counted as STREAM counts them: every array read or written, once. In each repeat every contestant
-runs once, in turn; ratios are taken within a repeat. Shown are medians and quartiles; the line
-"noise" is combine against itself.
+first have to copy together. All contestants work in the same memory, so none finds it warmer.
+Bytes are counted as STREAM counts them: every array read or written, once. In each repeat every
+contestant runs once, in turn; ratios are taken within a repeat. Shown are medians and quartiles; the
+line "noise" is combine against itself.
 """
 
 import argparse
 import os
 import time
 
-# For a fair race BLAS must choose its own kernels and take as many threads as combine. It looks when
-# numpy is loaded.
+# For a fair race BLAS must choose its own kernels and take as many threads as combine. It looks
+# when numpy is loaded.
 for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
     os.environ.pop(variable, None)
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):

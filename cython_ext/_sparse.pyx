@@ -250,7 +250,7 @@ def csr_dot(data, indices, indptr, x, out):
 
 
 def csr_transpose_accumulate(data, indices, indptr, residual, out):
-    """Add the product of the transposed CSR matrix with ``residual`` to ``out``; see the package."""
+    """Add the product of the transposed matrix with ``residual`` to ``out``; see the package."""
     cdef bint fits
     try:
         fits = multiply(True, data, indices, indptr, residual, out)

@@ -64,7 +64,7 @@ cdef void add_all(
     const Passes* passes, const void** vectors, const double* factors, Py_ssize_t count,
     void* out, Py_ssize_t start, Py_ssize_t stop, bint fresh,
 ) noexcept nogil:
-    """out[start:stop] = (or +=, unless fresh) the sum, block by block, in the order of the vectors."""
+    """out[start:stop] = (or +=, unless fresh) the sum, block by block, in order of the vectors."""
     cdef Py_ssize_t begin = start, size, i, k
     if count == 0 and fresh:
         memset(<char*> out + start * passes.itemsize, 0, (stop - start) * passes.itemsize)

@@ -1,4 +1,4 @@
-"""What a kernel needs of an array, by the buffer protocol: address, length, type. No numpy headers."""
+"""What a kernel needs of an array, by the buffer protocol: address, length, type."""
 
 from cpython.buffer cimport (
     PyBUF_C_CONTIGUOUS,

@@ -33,16 +33,16 @@ typedef void (*mpicode_pass)(MPICODE_ARGUMENTS);
 #define MPICODE_SUM7(...) MPICODE_SUM6(__VA_ARGS__) + c[6] * v6[e]
 #define MPICODE_SUM8(...) MPICODE_SUM7(__VA_ARGS__) + c[7] * v7[e]
 
-#define MPICODE_REAL_PASS(NAME, COUNT, SOURCE, TARGET)                                              \
-    MPICODE_WIDE static void NAME##_##COUNT(MPICODE_ARGUMENTS) {                                       \
-        TARGET *MPICODE_RESTRICT target = (TARGET *)out + start;                                    \
-        TARGET c[COUNT];                                                                            \
-        MPICODE_STREAMS##COUNT(SOURCE)                                                              \
-        for (int k = 0; k < COUNT; k++) c[k] = (TARGET)factors[k];                                  \
-        if (fresh)                                                                                  \
-            for (ptrdiff_t e = 0; e < size; e++) target[e] = MPICODE_SUM##COUNT();                  \
-        else                                                                                        \
-            for (ptrdiff_t e = 0; e < size; e++) target[e] = MPICODE_SUM##COUNT(target[e] +);       \
+#define MPICODE_REAL_PASS(NAME, COUNT, SOURCE, TARGET)                                          \
+    MPICODE_WIDE static void NAME##_##COUNT(MPICODE_ARGUMENTS) {                                \
+        TARGET *MPICODE_RESTRICT target = (TARGET *)out + start;                                \
+        TARGET c[COUNT];                                                                        \
+        MPICODE_STREAMS##COUNT(SOURCE)                                                          \
+        for (int k = 0; k < COUNT; k++) c[k] = (TARGET)factors[k];                              \
+        if (fresh)                                                                              \
+            for (ptrdiff_t e = 0; e < size; e++) target[e] = MPICODE_SUM##COUNT();              \
+        else                                                                                    \
+            for (ptrdiff_t e = 0; e < size; e++) target[e] = MPICODE_SUM##COUNT(target[e] +);   \
     }
 
 /* The passes of one type: NAME[k - 1] adds k vectors. */

@@ -2,8 +2,8 @@
  *
  * So one build serves every node of a mixed cluster. Elsewhere (other compilers, no glibc) there is
  * one version of each function, and it is correct. Such functions stand in headers because Cython
- * cannot put an attribute on its own. All versions give the same bits: their loops go over elements,
- * a sum goes over the vectors in order, and setup.py forbids contraction to fused multiply-add.
+ * cannot put an attribute on its own. All versions give the same bits: their loops go over
+ * elements, a sum goes over the vectors in order, and setup.py forbids fused multiply-add.
  */
 #ifndef MPICODE_WIDE_H
 #define MPICODE_WIDE_H

@@ -47,6 +47,21 @@ class TestLogistic:
         loss = kernels.logistic_residual(z, np.array([0]), one, np.empty(1))
         assert loss == pytest.approx(np.exp(-40.0), rel=1e-14)
 
+    def test_last_bits(self, kernels):
+        z = -np.concatenate([np.linspace(0, 708, 40_001), np.logspace(-20, 0, 4001)])
+        out, one = np.empty_like(z), np.ones_like(z)
+        kernels.logistic_residual(z, np.zeros_like(z), one, out)
+        np.testing.assert_allclose(out, np.exp(z) / (1 + np.exp(z)), rtol=6 * np.finfo("f8").eps)
+        for i in range(0, z.size, 97):
+            loss = kernels.logistic_residual(z[i : i + 1], np.zeros(1), one[:1], out[:1])
+            assert loss == pytest.approx(np.log1p(np.exp(z[i])), rel=6 * np.finfo("f8").eps, abs=0)
+
+    def test_underflow_is_zero(self, kernels):
+        z, out = np.array([-708.5, -745.0, -1e300]), np.empty(3)
+        loss = kernels.logistic_residual(z, np.zeros(3), np.ones(3), out)
+        assert 0 <= loss < 1e-306
+        assert (np.abs(out) < 1e-306).all()
+
     @pytest.mark.parametrize("dtype", ["f4", "f8"])
     def test_out_may_be_z(self, kernels, dtype):
         z = np.linspace(-3, 3, 101, dtype=dtype)
@@ -115,7 +130,7 @@ class TestLogistic:
 class TestSoftmax:
     @pytest.mark.parametrize("weights_type", ["f4", "f8"])
     @pytest.mark.parametrize("dtype", ["f4", "f8"])
-    @pytest.mark.parametrize("n_classes", [1, 2, 3, 10, 33])
+    @pytest.mark.parametrize("n_classes", [1, 2, 3, 10, 513])
     @pytest.mark.parametrize("size", SIZES)
     def test_is_the_formula(self, kernels, size, n_classes, dtype, weights_type):
         rng = np.random.default_rng([size, n_classes])
@@ -200,6 +215,10 @@ class TestSoftmax:
         arguments[position] = value
         with pytest.raises(error, match=text):
             kernels.softmax_residual(*arguments)
+
+    def test_no_rows_and_no_classes(self, kernels):
+        none = np.zeros((0, 0))
+        assert kernels.softmax_residual(none, np.zeros(0, "i8"), np.ones(0), none.copy()) == 0.0
 
     def test_needs_a_class(self, kernels):
         nothing = np.zeros((3, 0))
