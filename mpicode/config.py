@@ -1,14 +1,17 @@
 """The configuration: typed records from and to TOML, and every default in one place.
 
-Keys are the Python parameter names. The tables ``problem``, ``code``, ``optimizer`` and ``delays`` name
-a part and give its parameters, which are those of the part's constructor; they are checked when the part
-is built. All other tables are the records below. Relative paths are relative to the configuration file.
+Keys are the Python parameter names. The tables ``problem``, ``code``, ``optimizer`` and ``delays``
+name a part and give its parameters, which are those of the part's constructor; they are checked
+when the part is built. All other tables are the records below. Relative paths are relative to the
+configuration file.
 """
 
 from __future__ import annotations
 
 import copy
 import dataclasses
+import math
+import os
 import tomllib
 import typing
 from collections.abc import Iterable, Mapping
@@ -29,12 +32,12 @@ class Data:
     test: str | None = None
     """Dataset file to evaluate on."""
     test_fraction: float = 0.0
-    """Without ``test``: share of the rows of ``path`` that is kept aside, drawn from ``run.seed``."""
+    """Without ``test``: share of the rows of ``path`` to keep aside, drawn from ``run.seed``."""
     memory_mb: float = 2048.0
-    """Most memory each worker keeps its rows in; what does not fit is read again in each iteration."""
+    """Most memory each worker keeps its rows in; what does not fit is read again each iteration."""
 
     def __post_init__(self) -> None:
-        _within("data.test_fraction", self.test_fraction, 0.0, 1.0, open_end=True)
+        _within("data.test_fraction", self.test_fraction, 0.0, below=1)
         _within("data.memory_mb", self.memory_mb, 0.0)
         if self.test is not None and self.test_fraction:
             raise ConfigError("data.test_fraction: cannot be given together with data.test")
@@ -74,8 +77,10 @@ class Run:
     def __post_init__(self) -> None:
         _within("run.n_workers", self.n_workers, 1)
         _within("run.iterations", self.iterations, 0)
-        _within("run.seed", self.seed, 0)
+        _within("run.seed", self.seed, 0, below=2**63)  # the run file holds it as an integer
         _within("run.evaluate_every", self.evaluate_every, 1)
+        if self.target_loss is not None and math.isnan(self.target_loss):
+            raise ConfigError("run.target_loss: must be a number, got nan")
         for key in ("target_gradient_norm", "max_seconds"):
             value = getattr(self, key)
             if value is not None:
@@ -86,7 +91,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Virtual:
-    """``[virtual]``: how long things take under the virtual clock (``--simulate``, ``simulate``)."""
+    """``[virtual]``: how long things take under the virtual clock (``--simulate``)."""
 
     seconds_per_row: float = 1e-6
     """Time to compute on one row, with a core to oneself."""
@@ -101,7 +106,7 @@ class Virtual:
 
     def __post_init__(self) -> None:
         for key in ("seconds_per_row", "latency_seconds", "bytes_per_second"):
-            _within(f"virtual.{key}", getattr(self, key), 0.0)
+            _within(f"virtual.{key}", getattr(self, key), 0.0, below=math.inf)
         _within("virtual.workers_per_node", self.workers_per_node, 1)
         _within("virtual.cores_per_node", self.cores_per_node, 1)
 
@@ -137,7 +142,7 @@ class Config:
         """Read a TOML file; ``overrides`` are texts ``table.key=value`` with values as in TOML."""
         path = Path(path)
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")  # some editors put a mark in front
         except OSError as error:
             raise ConfigError(f"{path}: {(error.strerror or str(error)).lower()}") from None
         except UnicodeDecodeError as error:
@@ -146,7 +151,11 @@ class Config:
 
     @classmethod
     def loads(
-        cls, text: str, folder: str | Path = ".", overrides: Iterable[str] = (), source: str = "configuration"
+        cls,
+        text: str,
+        folder: str | Path = ".",
+        overrides: Iterable[str] = (),
+        source: str = "configuration",
     ) -> Config:
         """Read TOML text whose relative paths are relative to ``folder``."""
         try:
@@ -159,6 +168,7 @@ class Config:
     def from_dict(cls, tables: Mapping[str, Any], folder: str | Path = ".") -> Config:
         """Check nested tables and make the record; raises `ConfigError` for the first wrong key."""
         hints = typing.get_type_hints(cls)
+        tables = _plain(tables)
         for name, table in tables.items():
             if name not in hints:
                 raise ConfigError(f"{name}: no such table; {suggest(name, hints)}")
@@ -174,15 +184,15 @@ class Config:
         return cls(**records)._resolved(Path(folder))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return nested tables, complete with all defaults; keys that have no value are left out."""
+        """Return nested tables, complete with all defaults; keys without a value are left out."""
         tables: dict[str, Any] = {}
         for entry in dataclasses.fields(self):
             record = getattr(self, entry.name)
             if isinstance(record, Part):
-                tables[entry.name] = {"name": record.name, **copy.deepcopy(record.parameters)}
+                values = {"name": record.name, **copy.deepcopy(record.parameters)}
             else:
                 values = dataclasses.asdict(record)
-                tables[entry.name] = {k: v for k, v in values.items() if v is not None}
+            tables[entry.name] = {k: v for k, v in values.items() if v is not None}
         return tables
 
     def to_toml(self) -> str:
@@ -198,21 +208,24 @@ class Config:
         )
 
     def _resolved(self, folder: Path) -> Config:
-        def absolute(path: str | None) -> str | None:
-            return None if path is None else str((folder / Path(path).expanduser()).resolve())
+        def absolute(path: str) -> str:
+            return str((folder / Path(path).expanduser()).resolve())
+
+        def absolute_if_any(path: str | None) -> str | None:
+            return None if path is None else absolute(path)
 
         data = dataclasses.replace(
-            self.data, path=absolute(self.data.path), test=absolute(self.data.test)
+            self.data, path=absolute(self.data.path), test=absolute_if_any(self.data.test)
         )
         delays = copy.deepcopy(self.delays)
         if isinstance(delays.parameters.get("path"), str):
             delays.parameters["path"] = absolute(delays.parameters["path"])
-        output = dataclasses.replace(self.output, path=absolute(self.output.path))
+        output = dataclasses.replace(self.output, path=absolute_if_any(self.output.path))
         return dataclasses.replace(self, data=data, delays=delays, output=output)
 
 
 def override(tables: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
-    """Return ``tables`` with each ``table.key=value`` put in; a value that is no TOML is a string."""
+    """Return ``tables`` with each ``table.key=value`` put in; what is no TOML value is a string."""
     changed = copy.deepcopy(dict(tables))
     for text in overrides:
         key, equals, value = text.partition("=")
@@ -230,12 +243,25 @@ def override(tables: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, A
     return changed
 
 
+def _plain(value: Any) -> Any:
+    """Return nested tables without numpy's numbers and paths, so that TOML can hold them."""
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
 def _record(kind: type, name: str, table: Mapping[str, Any]) -> Any:
     if kind is Part:
         values = dict(table)
         part = values.pop("name", None)
         if not isinstance(part, str):
-            raise ConfigError(f"{name}.name: missing" if part is None else f"{name}.name: wants a string")
+            raise ConfigError(
+                f"{name}.name: missing" if part is None else f"{name}.name: wants a string"
+            )
         return Part(part, values)
     hints = typing.get_type_hints(kind)
     for key in table:
@@ -248,9 +274,11 @@ def _record(kind: type, name: str, table: Mapping[str, Any]) -> Any:
     return kind(**{key: coerce(value, hints[key], f"{name}.{key}") for key, value in table.items()})
 
 
-def _within(
-    key: str, value: float, low: float, high: float = float("inf"), open_end: bool = False
-) -> None:
-    if value < low or value > high or (open_end and value == high) or value != value:
-        bound = f"at least {low:g}" if high == float("inf") else f"from {low:g} to below {high:g}"
-        raise ConfigError(f"{key}: must be {bound}, got {value!r}")
+def _within(key: str, value: float, low: float, below: float | None = None) -> None:
+    """Raise `ConfigError` unless ``low <= value``, and ``value < below`` where that is given."""
+    if value >= low and (below is None or value < below):
+        return
+    bound = f"at least {low:g}"
+    if below is not None:
+        bound += " and finite" if below == math.inf else f" and below {below}"
+    raise ConfigError(f"{key}: must be {bound}, got {value!r}")
