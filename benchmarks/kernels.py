@@ -6,8 +6,8 @@
 numpy loop `out += c * v`, and BLAS gemv on the vectors stacked as one array, which a master would
 first have to copy together. All contestants work in the same memory, so none finds it warmer.
 Bytes are counted as STREAM counts them: every array read or written, once. In each repeat every
-contestant runs once, in turn; ratios are taken within a repeat. Shown are medians and quartiles; the
-line "noise" is combine against itself.
+contestant runs once, in turn; ratios are taken within a repeat. Shown are medians and quartiles;
+the line "noise" is combine against itself.
 """
 
 import argparse
