@@ -16,9 +16,10 @@ def summary(result: Result) -> list[str]:
         return lines
     seconds, wait = columns["seconds"], columns["wait"]
     loss = f"loss {columns['loss'][0]:.6g} -> {columns['loss'][-1]:.6g}"
-    tested = columns["test_accuracy"][~np.isnan(columns["test_accuracy"])]
-    if tested.size:
-        loss += f", test accuracy {tested[-1]:.4f}"
+    for column, form in (("test_loss", ".6g"), ("test_accuracy", ".4f")):
+        tested = columns[column][~np.isnan(columns[column])]
+        if tested.size:
+            loss += f", {column.replace('_', ' ')} {tested[-1]:{form}}"
     lines.append(f"  {n} iterations, {loss}")
     lines.append(
         f"  {seconds.sum():.3f} s, {1e3 * np.median(seconds):.3g} ms per iteration (median), "
@@ -26,10 +27,9 @@ def summary(result: Result) -> list[str]:
         f"decoding {columns['decode'].sum() / max(seconds.sum(), 1e-300):.0%}"
     )
     residual = columns["residual"].max()
-    lines.append(
-        f"  decoding: {'exact in every iteration' if residual < 1e-16 else f'residual up to {residual:.3g}'}, "
-        f"amplification up to {columns['amplification'].max():.3g}"
-    )
+    exact = "exact in every iteration" if residual < 1e-16 else f"residual up to {residual:.3g}"
+    amplification = columns["amplification"].max()
+    lines.append(f"  decoding: {exact}, amplification up to {amplification:.3g}")
     if result.path is not None:
         from ..results import read_run, waiting_avoided
 

@@ -18,8 +18,8 @@ _CHUNK_BYTES = 32 << 20
 class Blocks:
     """Gives the training rows of a block, or some of them, in chunks.
 
-    A block is kept once read while all kept ones together stay below ``memory_bytes``; another one is
-    read from the file each time, in chunks of bounded size.
+    A block is kept once read while all kept ones together stay below ``memory_bytes``; another one
+    is read from the file each time, in chunks of bounded size.
     """
 
     def __init__(
@@ -32,7 +32,10 @@ class Blocks:
         self._kept: dict[int, Rows] = {}
 
     def rows(self, block: int, slots: NDArray[np.int64] | None = None) -> Iterator[Rows]:
-        """Yield the block's training rows in order; with ``slots`` only those numbers of them, ascending."""
+        """Yield the block's training rows in order.
+
+        slots : numbers of the rows wanted, counted within the block, ascending; None: all of them
+        """
         kept = self._kept.get(block)
         if kept is None and self._fits(block):
             kept = self._keep(block)
@@ -111,9 +114,10 @@ def _join(chunks: list[Rows]) -> Rows:
     y = np.concatenate([chunk.y for chunk in chunks])
     if isinstance(chunks[0].X, np.ndarray):
         return Rows(np.concatenate([chunk.X for chunk in chunks]), y)
-    from scipy.sparse import vstack
+    from scipy.sparse import csr_array, vstack
 
-    return Rows(vstack([chunk.X for chunk in chunks], format="csr"), y)
+    parts = [chunk.X for chunk in chunks if isinstance(chunk.X, csr_array)]
+    return Rows(vstack(parts, format="csr"), y)
 
 
 def _bytes(rows: Rows) -> int:

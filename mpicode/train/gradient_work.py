@@ -18,10 +18,10 @@ from .partition import Partition
 class GradientWork:
     """Message ``i`` is ``sum_j encoding[i, j] * (gradient of block j)``, with the loss behind it.
 
-    Nothing is encoded afterwards: by linearity the coded gradient is the gradient of a weighted loss,
-    so each row's weight carries the coefficient of its block. The weights also carry 1 / n_train, and
-    for a mini-batch the block's share of the rows over the slots drawn, so that the sum of all blocks
-    is the mean over the training rows (or an unbiased estimate of it).
+    Nothing is encoded afterwards: by linearity the coded gradient is the gradient of a weighted
+    loss, so each row's weight carries the coefficient of its block. The weights also carry
+    1 / n_train, and for a mini-batch the block's share of the rows over the slots drawn, so that
+    the sum of all blocks is the mean over the training rows (or an unbiased estimate of it).
     """
 
     def __init__(

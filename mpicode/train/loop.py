@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,14 +75,17 @@ def train(
 ) -> Result:
     """Descend from ``x``, (n_parameters,), until a stop rule holds.
 
-    A run that cannot go on (not decodable, diverged, interrupted) ends with the last good parameters
-    and the reason in ``Result.error``; it does not raise.
+    A run that cannot go on (not decodable, diverged, interrupted) ends with the last good
+    parameters and the reason in ``Result.error``; it does not raise.
     """
     history: dict[str, list[float]] = {}
     good = x.copy()
     result = Result(good)
     try:
         for iteration in range(run.iterations):
+            if pool.interrupted():
+                # answers may come so fast that no wait ever has to ask
+                raise Interrupted
             began = pool.now()
             sent, received = pool.bytes_sent, pool.bytes_received
             done = gradient(x, iteration)
@@ -89,10 +93,7 @@ def train(
             loss = done.loss + problem.regularise(x, done.gradient)
             norm = float(np.linalg.norm(done.gradient))
             if not (np.isfinite(loss) and np.isfinite(norm)):
-                raise GaveUp(
-                    f"diverged: iteration {iteration} has loss {loss} and gradient norm {norm}; "
-                    "the parameters of the last finite loss are kept (a smaller optimizer.step_size?)"
-                )
+                raise _diverged(iteration, f"loss {loss} and gradient norm {norm}")
             good[:] = optimizer.answer(x)
             reason = _reached(run, loss, norm, began)
             if reason is None:
@@ -133,11 +134,12 @@ def train(
                 result.outcome = reason
                 break
         else:
-            good[:] = optimizer.answer(x)
+            _keep(good, optimizer.answer(x), run.iterations)
             result.outcome = f"{run.iterations} iterations done"
         result.complete = True
     except Interrupted:
-        good[:] = optimizer.answer(x)
+        with contextlib.suppress(GaveUp):
+            _keep(good, optimizer.answer(x), len(history.get("loss", ())))
         result.error = GaveUp("interrupted by a signal; the state so far is saved")
         result.outcome = "interrupted"
     except GaveUp as error:
@@ -145,6 +147,21 @@ def train(
         result.outcome = str(error)
     result.history = {name: np.array(values) for name, values in history.items()}
     return result
+
+
+def _keep(good: NDArray[np.float64], answer: NDArray[Any], iteration: int) -> None:
+    """Make ``answer`` the result, unless the step that led to it diverged."""
+    if not np.isfinite(answer).all():
+        raise _diverged(iteration, "parameters that are not finite")
+    good[:] = answer
+
+
+def _diverged(iteration: int, what: str) -> GaveUp:
+    if iteration:
+        advice = "the parameters of the last finite loss are kept (a smaller optimizer.step_size?)"
+    else:
+        advice = "nothing was learned yet (`mpicode data check` finds numbers that are not finite)"
+    return GaveUp(f"diverged: iteration {iteration} has {what}; {advice}")
 
 
 def _reached(run: Run, loss: float, norm: float, began: float) -> str | None:

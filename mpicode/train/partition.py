@@ -23,6 +23,10 @@ class Partition:
         self.n_blocks = n_blocks
         self.seed = seed
         n_test = round(test_fraction * n_samples)
+        if test_fraction and not n_test:
+            raise ConfigError(
+                f"data.test_fraction: {test_fraction} of {n_samples} rows is less than half a row"
+            )
         if n_samples - n_test < n_blocks:
             raise ConfigError(
                 f"code: {n_blocks} blocks, but only {n_samples - n_test} rows to train on"

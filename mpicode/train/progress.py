@@ -1,4 +1,4 @@
-"""What the master says while it trains: a bar on a terminal, else a plain line every few seconds."""
+"""What the master says while it trains: a bar on a terminal, else a line every few seconds."""
 
 from __future__ import annotations
 
@@ -49,4 +49,6 @@ class Progress:
 
     def _text(self, columns: Mapping[str, float]) -> str:
         arrived = f"{columns['n_arrived']}/{self._n_workers} used"
-        return f"loss {columns['loss']:.5g}{self._accuracy}, {arrived}, wait {columns['wait']:.3g} s"
+        return (
+            f"loss {columns['loss']:.5g}{self._accuracy}, {arrived}, wait {columns['wait']:.3g} s"
+        )

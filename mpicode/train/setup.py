@@ -1,7 +1,8 @@
-"""What every rank builds from the configuration, each for itself: names cross the wire, not objects."""
+"""What every rank builds from the configuration for itself: names cross the wire, not objects."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +27,7 @@ from .partition import Partition
 
 @dataclass(frozen=True)
 class Setup:
-    """The parts of a run. Building it opens the dataset, and checks every key of the configuration."""
+    """The parts of a run; `build` makes it, which checks every key of the configuration."""
 
     config: Config
     dtype: np.dtype[Any]
@@ -57,9 +58,7 @@ class Setup:
     def optimizer(self) -> Optimizer:
         """Return a fresh optimizer."""
         part = self.config.optimizer
-        return optimizers.make(
-            part.name, part.parameters, n_parameters=self.problem.n_parameters
-        )
+        return optimizers.make(part.name, part.parameters, n_parameters=self.problem.n_parameters)
 
     def initial(self) -> NDArray[np.float64]:
         """Return the parameters to begin with, (n_parameters,)."""
@@ -85,6 +84,13 @@ class Setup:
 
 def build(config: Config) -> Setup:
     """Build the parts; raises `ConfigError` or `DataError` for the first thing that is wrong."""
+    with contextlib.ExitStack() as opened:
+        setup = _build(config, opened)
+        opened.pop_all()  # the files are the caller's now
+    return setup
+
+
+def _build(config: Config, opened: contextlib.ExitStack) -> Setup:
     run = config.run
     code = codes.make(
         config.code.name, n_workers=run.n_workers, seed=run.seed, **config.code.parameters
@@ -96,7 +102,7 @@ def build(config: Config) -> Setup:
         seed=run.seed,
         read_run=read_run,
     )
-    dataset = open_dataset(config.data.path)
+    dataset = opened.enter_context(open_dataset(config.data.path))
     dtype = np.dtype(run.dtype)
     problem = problems.make(
         config.problem.name,
@@ -112,8 +118,9 @@ def build(config: Config) -> Setup:
             f"run.batch_size: {run.batch_size} is not between the {code.n_blocks} blocks "
             f"and the {partition.n_train} rows to train on"
         )
-    test = None if config.data.test is None else open_dataset(config.data.test)
-    if test is not None:
+    test = None
+    if config.data.test is not None:
+        test = opened.enter_context(open_dataset(config.data.test))
         for what in ("n_features", "n_classes", "task"):
             ours, theirs = getattr(dataset, what), getattr(test, what)
             if ours != theirs:
