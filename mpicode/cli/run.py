@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..config import Config
 
 if TYPE_CHECKING:
+    from ..launch import Launcher
     from ..train import Result
 
 
@@ -58,7 +59,7 @@ def command(options: argparse.Namespace) -> int:
     if options.simulate:
         return _simulated(config)
     if by is not None:
-        return _joined(config)
+        return _joined(config, by)
     from ..train.setup import build
 
     # what is wrong is said once, before anything is started
@@ -99,24 +100,25 @@ def _simulated(config: Config) -> int:
     return _finish(result)
 
 
-def _joined(config: Config) -> int:
+def _joined(config: Config, by: Launcher) -> int:
     """Be one of the ranks that somebody started."""
     from .. import launch
-    from ..errors import MpicodeError
+    from ..errors import ConfigError, MpicodeError
     from ..pool import mpi
     from . import report_error
     from .signals import StopRequest, ignore
 
     comm = mpi.world()
-    launch.check_world(comm.size, mpi.library_version())
     rank = comm.rank
+    try:
+        launch.check_world(comm.size, mpi.library_version())
+        launch.check_size(comm.size, config.run.n_workers)
+    except ConfigError as error:
+        # every rank knows, and where the worlds have one rank each all are rank 0; one says so
+        first = by.rank == 0
+        return launch.leave(report_error(error) if first else error.exit_code, by.rank)
     if rank > 0:
         ignore()
-    try:
-        launch.check_size(comm.size, config.run.n_workers)
-    except Exception as error:
-        # every rank knows; one says so
-        return launch.leave(report_error(error) if rank == 0 else 2, rank)
     from ..train import run
     from ..train.progress import Progress
 
@@ -137,12 +139,12 @@ def _joined(config: Config) -> int:
         exit_code = report_error(error)
         # after a bug nothing is known of the others
         silent = list(error.silent) if isinstance(error, MpicodeError) else [-1]
-    exit_code = launch.leave(exit_code, rank)
+    left = launch.leave(exit_code, rank)
     if silent:
         # somebody hangs or is stopped: MPI_Finalize would wait for it
         sys.stderr.flush()
         mpi.abort(exit_code)
-    return exit_code
+    return left
 
 
 def _finish(result: Result) -> int:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import sys
 import time
 
-_SPINS = 50
+_SPIN_SECONDS = 1000e-6
 _SHORTEST = 20e-6
 _LONGEST = 1e-3
 _LONGEST_IDLE = 5e-3
@@ -15,8 +14,8 @@ _IDLE_SECONDS = 1.0
 _SHARE = 0.05
 _PR_SET_TIMERSLACK = 29
 
-_yield_core = os.sched_yield
 _clock = time.perf_counter
+_sleep = time.sleep
 
 
 def sharpen_sleep() -> None:
@@ -28,31 +27,32 @@ def sharpen_sleep() -> None:
 class Backoff:
     """Call `pause` after each look that found nothing, `reset` after one that did.
 
-    At first it only yields the core, since answers of microseconds must not pay for a sleep. Then it
-    sleeps for a twentieth of the time waited so far, so that no wait becomes longer by more than that;
-    at least 20 us, at most 1 ms, and 5 ms once nothing has come for a second.
+    For 100 us it returns at once: answers of microseconds must not pay for a sleep, and where ranks
+    share cores, MPI yields the core in each look by itself (to yield once more would let every other
+    waiting rank look twice). Then it sleeps for a twentieth of the time waited so far, so that no wait
+    becomes longer by more than that; at least 20 us, at most 1 ms, and 5 ms once nothing has come for
+    a second.
     """
 
-    __slots__ = ("_looks", "_since")
+    __slots__ = ("_since",)
 
     def __init__(self) -> None:
-        self._looks = 0
         self._since = 0.0
 
     def reset(self) -> None:
         """Start again at the shortest wait."""
-        self._looks = 0
+        self._since = 0.0
 
     def pause(self) -> None:
         """Wait a little, longer each time."""
-        looks = self._looks = self._looks + 1
-        if looks <= _SPINS:
-            if looks == 1:
-                self._since = _clock()
-            _yield_core()
+        now = _clock()
+        if self._since == 0.0:
+            self._since = now
             return
-        waited = _clock() - self._since
+        waited = now - self._since
+        if waited < _SPIN_SECONDS:
+            return
         if waited > _IDLE_SECONDS:
-            time.sleep(_LONGEST_IDLE)
+            _sleep(_LONGEST_IDLE)
         else:
-            time.sleep(min(max(_SHARE * waited, _SHORTEST), _LONGEST))
+            _sleep(min(max(_SHARE * waited, _SHORTEST), _LONGEST))

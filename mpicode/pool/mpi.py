@@ -23,6 +23,7 @@ from .worker import Action, Receive, Request, Send, Sleep, Step
 
 _REQUEST = 1
 _ANSWER = 2
+_LOOK_SECONDS = 100e-6  # shorter work is not interrupted to look for a notice
 
 
 def world() -> MPI.Intracomm:
@@ -61,21 +62,18 @@ class MPIMaster:
         self.now = time.perf_counter
         self._comm = comm
         self._answer = (largest, answer_length, dtype)
-        self._status = MPI.Status()
+        self._statuses = [MPI.Status() for _ in range(self.n_workers)]
+        self._names = [f"worker {w} (rank {w + 1})" for w in range(self.n_workers)]
         self._backoff = Backoff()
         self._told: list[tuple[MPI.Request, wire.Bytes]] = []
         self._posted: list[tuple[MPI.Prequest, Snapshot]] = []
         self._free: list[list[Slot]] = [[] for _ in range(self.n_workers)]
-        self._pending: list[Slot] = []
-        self._tests: list[Callable[[MPI.Status], bool]] = []
-        for worker in range(self.n_workers):
-            slot = self._listen(worker)
-            self._pending.append(slot)
-            self._tests.append(slot.handle.Test)
+        self._pending = [self._listen(worker) for worker in range(self.n_workers)]
+        self._handles: list[MPI.Request] = [slot.handle for slot in self._pending]
         sharpen_sleep()
 
     def describe(self, worker: int) -> str:
-        return f"worker {worker} (rank {worker + 1})"
+        return self._names[worker]
 
     def tell(self, worker: int, message: wire.Bytes) -> None:
         request = self._comm.Isend((message, MPI.BYTE), worker + 1, _REQUEST)
@@ -107,23 +105,23 @@ class MPIMaster:
                 handle.Free()
 
     def wait(self, deadline: float | None = None) -> list[Slot]:
-        arrived: list[Slot] = []
-        status = self._status
-        tests = self._tests
+        # one call looks at all of them: each call of MPI may yield the core to all other ranks on it
+        look, handles, statuses = MPI.Request.Testsome, self._handles, self._statuses
         backoff = self._backoff
         backoff.reset()
         while True:
-            for worker, test in enumerate(tests):
-                if test(status):
+            completed = look(handles, statuses)
+            if completed:
+                arrived: list[Slot] = []
+                for position, worker in enumerate(completed):
                     slot = self._pending[worker]
-                    slot.n_bytes = status.Get_count(MPI.BYTE)
+                    slot.n_bytes = statuses[position].Get_count(MPI.BYTE)
                     arrived.append(slot)
                     self._pending[worker] = fresh = self._listen(worker)
-                    tests[worker] = fresh.handle.Test
-            if arrived or self.interrupted():
+                    handles[worker] = fresh.handle
                 return arrived
-            if deadline is not None and self.now() >= deadline:
-                return arrived
+            if self.interrupted() or (deadline is not None and self.now() >= deadline):
+                return []
             backoff.pause()
 
     def recycle(self, slot: Slot) -> None:
@@ -187,6 +185,8 @@ class MPIWorker:
         self._buffer = buffer
         self._answer_bytes = answer_bytes
         self._answer = comm.Send_init((buffer[:answer_bytes], MPI.BYTE), 0, _ANSWER)
+        self._sending: MPI.Request = MPI.REQUEST_NULL
+        self._looked_at = 0.0
         n_bytes = max(
             wire.message_bytes(payload_length, dtype),
             wire.message_bytes(n_messages, np.dtype(np.int64)),
@@ -215,7 +215,7 @@ class MPIWorker:
                 elif kind is Receive:
                     outcome = self._next_request()
                 elif kind is Send:
-                    self._send(action.n_bytes)  # type: ignore[union-attr]
+                    self._send(action)  # type: ignore[arg-type]
                     outcome = None
                 elif kind is Sleep:
                     time.sleep(action.seconds)  # type: ignore[union-attr]
@@ -241,24 +241,35 @@ class MPIWorker:
         while not test(status):
             backoff.pause()
 
-    def _send(self, n_bytes: int) -> None:
-        if n_bytes == self._answer_bytes:
+    def _send(self, action: Send) -> None:
+        if action.n_bytes == self._answer_bytes:
+            self._sending = self._answer
             self._answer.Start()
-            self._complete(self._answer)
         else:
-            self._complete(self._comm.Isend((self._buffer[:n_bytes], MPI.BYTE), 0, _ANSWER))
+            answer = self._buffer[: action.n_bytes]
+            self._sending = self._comm.Isend((answer, MPI.BYTE), 0, _ANSWER)
+        if not action.last:
+            self._complete(self._sending)
+            self._sending = MPI.REQUEST_NULL
 
     def _next_request(self) -> Request:
         if self._stop is not None:
             return self._stop
         inbox = self._next
         self._complete(inbox.handle)
+        n_bytes = self._status.Get_count(MPI.BYTE)
+        # the last answer went out while we waited; its buffer is to be ours again before it is written
+        if self._sending != MPI.REQUEST_NULL:
+            self._complete(self._sending)
+            self._sending = MPI.REQUEST_NULL
         self._next, self._current = self._current, inbox
         self._next.handle.Start()
-        return self._open(inbox)
+        self._looked_at = self.now()
+        return self._open(inbox, n_bytes)
 
-    def _open(self, inbox: _Inbox) -> Request:
-        header = wire.parse(inbox.buffer, self._status.Get_count(MPI.BYTE), "master")
+    @staticmethod
+    def _open(inbox: _Inbox, n_bytes: int) -> Request:
+        header = wire.parse(inbox.buffer, n_bytes, "master")
         length = header.length
         values = inbox.values
         if length != len(values) or wire.DTYPES[header.dtype] != values.dtype:
@@ -267,10 +278,14 @@ class MPIWorker:
 
     def _withdrawn(self) -> bool:
         """Look for a notice: only notices and the stop can come while a request is being worked on."""
+        now = self.now()
+        if now - self._looked_at < _LOOK_SECONDS:
+            return False
+        self._looked_at = now
         inbox = self._next
         if not inbox.handle.Test(self._status):
             return False
-        notice = self._open(inbox)
+        notice = self._open(inbox, self._status.Get_count(MPI.BYTE))
         inbox.handle.Start()
         if notice.kind == Kind.STOP:
             self._stop = notice

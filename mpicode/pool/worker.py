@@ -54,9 +54,13 @@ class Step(NamedTuple):
 
 
 class Send(NamedTuple):
-    """Send the first ``n_bytes`` of the answer buffer to completion."""
+    """Send the first ``n_bytes`` of the answer buffer to completion.
+
+    ``last``: the next thing is `Receive`, and waiting there may complete it just as well.
+    """
 
     n_bytes: int
+    last: bool
 
 
 Action = Receive | Sleep | Step | Send
@@ -102,7 +106,7 @@ def worker_loop(
     while True:
         request: Request = yield RECEIVE
         if request.kind == Kind.STOP:
-            yield Send(wire.pack(buffer, Kind.GOODBYE, flags=wire.LAST))
+            yield Send(wire.pack(buffer, Kind.GOODBYE, flags=wire.LAST), last=False)
             return failure
         if request.kind == Kind.ASSIGN:
             messages = request.payload.tolist()
@@ -151,21 +155,23 @@ def _answer(
                 wire.pack(
                     buffer, Kind.DROPPED, dtype, 0, request.iteration, request.round, message,
                     wire.LAST, clock() - began, delay_seconds,
-                )
+                ),
+                last=True,
             )  # fmt: skip
             return
         yield Send(
             wire.pack(
                 buffer, request.kind, dtype, length, request.iteration, request.round, message,
                 0 if missing else wire.LAST, clock() - began, delay_seconds,
-            )
+            ),
+            last=not missing,
         )  # fmt: skip
 
 
 def _text(buffer: wire.Bytes, kind: Kind, text: bytes, number: int) -> Send:
     text = text[: len(buffer) - wire.HEADER_BYTES - wire.TRAILER_BYTES]
     buffer[wire.HEADER_BYTES : wire.HEADER_BYTES + len(text)] = np.frombuffer(text, dtype=np.uint8)
-    return Send(wire.pack(buffer, kind, _BYTE, len(text), message=number, flags=wire.LAST))
+    return Send(wire.pack(buffer, kind, _BYTE, len(text), message=number, flags=wire.LAST), last=True)
 
 
 def _failed(buffer: wire.Bytes, error: BaseException) -> Send:

@@ -16,7 +16,6 @@ from .coded_gradient import CodedGradient
 from .run import costs
 from .setup import Setup, build
 
-_DTYPE = np.dtype(np.float64)
 _LENGTH = 1  # of the parameters that stand for the real ones
 
 
@@ -34,9 +33,9 @@ class _Rows:
     """Work that takes the time of its rows and computes nothing."""
 
     answer_length = _LENGTH + 1
-    dtype = _DTYPE
 
     def __init__(self, setup: Setup, worker: int) -> None:
+        self.dtype = setup.dtype
         self.load = setup.code.load(worker)
         self._encoding = setup.code.encoding
         batch_size = setup.config.run.batch_size
@@ -63,14 +62,13 @@ def simulate(config: Config) -> Arrivals:
             lambda worker: _Rows(setup, worker),
             setup.code.n_workers,
             _LENGTH + 1,
-            _DTYPE,
-            largest_answer(_LENGTH + 1, _DTYPE),
+            setup.dtype,
+            largest_answer(_LENGTH + 1, setup.dtype),
             setup.delay,
             costs(config),
-            left_out_bytes=setup.problem.n_parameters * setup.dtype.itemsize
-            - _LENGTH * _DTYPE.itemsize,
+            left_out_bytes=(setup.problem.n_parameters - _LENGTH) * setup.dtype.itemsize,
         )
-        pool = WorkerPool(transport, payload_length=_LENGTH, dtype=_DTYPE)
+        pool = WorkerPool(transport, payload_length=_LENGTH, dtype=setup.dtype)
         pool.start()
         coded = CodedGradient(pool, setup.code, _LENGTH)
         n = config.run.iterations
