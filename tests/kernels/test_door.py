@@ -2,9 +2,11 @@ import inspect
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import mpicode
 from mpicode import kernels
 from mpicode.kernels import plain
 
@@ -34,9 +36,13 @@ def test_environment_chooses_the_twins(compiled, asked, compiled_wanted):
         "import sys, mpicode.kernels as k; "
         "print(k.COMPILED, k.combine.__module__, {'scipy', 'h5py', 'mpi4py'} & set(sys.modules))"
     )
-    environment = os.environ | {"MPICODE_PLAIN_KERNELS": asked}
     done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        env=os.environ | {"MPICODE_PLAIN_KERNELS": asked},
+        cwd=Path(mpicode.__file__).parent.parent,  # the very package that is under test
+        capture_output=True,
+        text=True,
+        check=True,
     )
     module = "_sums" if compiled_wanted else "plain"
     assert done.stdout.split(maxsplit=2)[0] == str(compiled_wanted)
