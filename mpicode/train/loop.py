@@ -37,6 +37,8 @@ class Result:
     error      : what ended it early, None if nothing did
     path       : the run file, None if none was written
     silent     : workers that did not leave in time when the run was over
+    uncoded_delay : seconds by which the injected delays alone would have held up a run that waits
+                 for every worker
     """
 
     parameters: NDArray[np.float64]
@@ -46,6 +48,7 @@ class Result:
     error: GaveUp | None = None
     path: Path | None = None
     silent: list[int] = field(default_factory=list)
+    uncoded_delay: float = 0.0
 
     @property
     def loss(self) -> float:

@@ -21,6 +21,7 @@ from ..results import RunWriter
 from .coded_gradient import CodedGradient
 from .loop import Recorder, Result, train
 from .setup import Setup, build
+from .uncoded import uncoded_delay
 
 if TYPE_CHECKING:
     from mpi4py.MPI import Intracomm
@@ -213,6 +214,9 @@ def _master(setup: Setup, pool: WorkerPool, mpi: str, recorders: list[Recorder])
             error.silent = tuple(silent)
         raise
     result.silent = pool.close(_GRACE_SECONDS)
+    if result.n_iterations:
+        started = result.history["started"]
+        result.uncoded_delay = uncoded_delay(setup.delay, pool.n_workers, started)
     return result
 
 
