@@ -19,10 +19,10 @@ from ..errors import DataError
 
 Array = npt.NDArray[Any]
 
-# A bucket is held about three times over while it is put in order; beyond 1,024 buckets (16 GiB of
-# rows) they grow instead of becoming more.
+# Beyond 1,024 buckets (16 GiB of rows) they grow instead of becoming more.
 BUCKET_BYTES = 1 << 24
 MOST_BUCKETS = 1024
+PIECES = 8
 
 
 def shuffled(
@@ -57,7 +57,10 @@ def _through_buckets(
             if bucket.lengths:
                 X, y = bucket.load()
                 order = rng.permutation(len(y))
-                yield X[order], y[order]
+                # In pieces, so that the bucket is not held twice.
+                for rows in np.array_split(order, min(PIECES, len(order))):
+                    yield X[rows], y[rows]
+                del X
 
 
 class Bucket:

@@ -65,7 +65,9 @@ def test_the_source_and_its_hash_are_in_the_file(tmp_path, command):
     with open_dataset(tmp_path / "a.h5") as data:
         assert data.meta.source == "a.csv"
         assert data.meta.license == "CC BY 4.0"
-        assert data.meta.source_sha256 == f"a.csv: {hashlib.sha256(source.read_bytes()).hexdigest()}"
+        assert (
+            data.meta.source_sha256 == f"a.csv: {hashlib.sha256(source.read_bytes()).hexdigest()}"
+        )
 
 
 def test_an_output_that_is_there_is_refused_before_the_source_is_read(tmp_path, command):
@@ -73,7 +75,9 @@ def test_an_output_that_is_there_is_refused_before_the_source_is_read(tmp_path, 
     with pytest.raises(ConfigError, match=r"a\.h5: is there already; --force"):
         command("import", tmp_path / "none.csv", "-o", tmp_path / "a.h5")
     with pytest.raises(ConfigError, match=r"a\.h5: is there already; --force"):
-        command(*"make logistic --n-samples 3 --n-features 2 -o".split(), tmp_path / "a.h5")
+        command(
+            *["make", "logistic", "--n-samples", "3", "--n-features", "2", "-o"], tmp_path / "a.h5"
+        )
     assert (tmp_path / "a.h5").read_text() == "precious"
 
 

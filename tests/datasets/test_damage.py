@@ -237,7 +237,7 @@ def test_a_shard_of_other_rows_is_found(tmp_path, rows, write):
         f"{path}: not the rows it was written with (their SHA-256 differs)"
     ]
     shutil.copy(tmp_path / "a" / "shard-00002.h5", shard)
-    with open_dataset(path) as data, pytest.raises(DataError, match="rows 17, but .* says 20"):
+    with open_dataset(path) as data, pytest.raises(DataError, match=r"rows 17, but .* says 20"):
         data.read(20, 30)
     shutil.copy(tmp_path / "c" / "shard-00001.h5", shard)
     assert re.search(r"shard-00001\.h5: features 5, but .*a\.h5 says 11", check_dataset(path)[0])

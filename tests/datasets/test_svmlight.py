@@ -40,7 +40,9 @@ def test_what_scikit_learn_writes_comes_back(load, monkeypatch, zero_based, dens
     X[20] = 0.0
     y = rng.standard_normal(60)
     buffer = io.BytesIO()
-    dump_svmlight_file(X, y, buffer, zero_based=zero_based, comment="made\nhere", query_id=np.arange(60))
+    dump_svmlight_file(
+        X, y, buffer, zero_based=zero_based, comment="made\nhere", query_id=np.arange(60)
+    )
     A, b = load(buffer.getvalue(), *dense, task="regression", name="a.svm.gz")
     expected, labels = load_svmlight_file(
         io.BytesIO(buffer.getvalue()), zero_based=zero_based, n_features=13

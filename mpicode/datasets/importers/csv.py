@@ -27,7 +27,7 @@ Array = npt.NDArray[Any]
 
 MISSING = frozenset(["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "?"])
 DATE_PARTS = ("year", "month", "day", "weekday", "hour")
-BLOCK_CELLS = 1 << 18
+BLOCK_CELLS = 1 << 16
 
 
 @dataclass(frozen=True)
