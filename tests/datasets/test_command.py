@@ -101,6 +101,17 @@ def test_the_parser_loads_nothing_heavy():
     assert done.stdout.strip() == "set()"
 
 
+def test_the_command_line_offers_what_there_is():
+    """The parser lists names itself, so as not to load the packages that know them."""
+    from mpicode.cli import data, data_import
+    from mpicode.datasets import importers, layout, synthetic
+
+    assert data_import.TASKS == layout.TASKS
+    assert data_import.DTYPES == layout.STORED_DTYPES
+    assert data_import.FORMATS == importers.FORMATS
+    assert data.KINDS == synthetic.KINDS
+
+
 def test_a_long_import_says_now_and_then_how_far_it_is(tmp_path, command, monkeypatch, capsys):
     from mpicode.datasets import progress
     from mpicode.datasets.importers import csv
