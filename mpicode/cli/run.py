@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 from ..config import Config
 
 if TYPE_CHECKING:
+    from mpi4py.MPI import Intracomm
+
+    from ..errors import ConfigError
     from ..launch import Launcher
     from ..train import Result
 
@@ -24,7 +27,9 @@ def add_parser(subparsers: Any) -> None:
     add_config_arguments(parser)
     parser.add_argument("-o", "--output", metavar="RUN.h5", help="run file (default: NAME.h5 here)")
     parser.add_argument(
-        "--simulate", action="store_true", help="in this process, under a virtual clock, without MPI"
+        "--simulate",
+        action="store_true",
+        help="in this process, under a virtual clock, without MPI",
     )
     parser.set_defaults(command=command)
 
@@ -53,13 +58,13 @@ def command(options: argparse.Namespace) -> int:
     from .. import launch
 
     by = launch.launcher()
-    config = _with_output(load(options), options)
     # a problem of the user's own lies beside the configuration, on every rank
     sys.path.insert(0, str(Path(options.config).resolve().parent))
+    if by is not None and not options.simulate:
+        return _joined(options, by)
+    config = _with_output(load(options), options)
     if options.simulate:
         return _simulated(config)
-    if by is not None:
-        return _joined(config, by)
     from ..train.setup import build
 
     # what is wrong is said once, before anything is started
@@ -100,31 +105,88 @@ def _simulated(config: Config) -> int:
     return _finish(result)
 
 
-def _joined(config: Config, by: Launcher) -> int:
+def _joined(options: argparse.Namespace, by: Launcher) -> int:
     """Be one of the ranks that somebody started."""
     from .. import launch
-    from ..errors import ConfigError, MpicodeError
+    from ..errors import ConfigError
     from ..pool import mpi
-    from . import report_error
-    from .signals import StopRequest, ignore
+    from .signals import ignore
 
+    if by.rank > 0:
+        ignore()
     comm = mpi.world()
-    rank = comm.rank
+    error = None
     try:
         launch.check_world(comm.size, mpi.library_version())
+        config = _with_output(load(options), options)
         launch.check_size(comm.size, config.run.n_workers)
-    except ConfigError as error:
-        # every rank knows, and where the worlds have one rank each all are rank 0; one says so
-        first = by.rank == 0
-        return launch.leave(report_error(error) if first else error.exit_code, by.rank)
-    if rank > 0:
-        ignore()
+    except ConfigError as caught:
+        error = caught
+    wrong = _first_wrong(comm, error)
+    if wrong is not None:
+        return launch.leave(_told_once(by.rank, wrong, error), by.rank)
+    return _serve(config, comm) if comm.rank > 0 else _lead(config, comm)
+
+
+def _first_wrong(comm: Intracomm, error: ConfigError | None) -> int | None:
+    """Return the lowest rank whose start-up went wrong, None if all went well: all ranks agree."""
+    import numpy as np
+
+    wrong = np.zeros(comm.size, np.int32)
+    comm.Allgather(np.array([error is not None], np.int32), wrong)
+    return int(wrong.argmax()) if wrong.any() else None
+
+
+def _told_once(rank: int, wrong: int, error: ConfigError | None) -> int:
+    """Have one rank say what is wrong; return the exit code.
+
+    ``rank`` is the launcher's: where the worlds have one rank each, MPI calls all of them rank 0.
+    """
+    from ..errors import ConfigError
+    from . import report_error
+
+    if error is not None and rank == wrong:
+        report_error(ConfigError(f"rank {rank}: {error}") if rank else error)
+    return ConfigError.exit_code
+
+
+def _serve(config: Config, comm: Intracomm) -> int:
+    """Be a worker; an exception that could not be told to the master ends all ranks."""
+    from .. import launch
+    from ..pool import mpi
+    from ..train import run
+
+    try:
+        run(config, comm)
+    except BaseException as error:
+        _say_bug(comm.rank, error)
+        mpi.abort(1)
+    return launch.leave(0, comm.rank)
+
+
+def _say_bug(rank: int, error: BaseException) -> None:
+    import socket
+    import traceback
+
+    who = f"worker {rank - 1} (rank {rank})" if rank else "master (rank 0)"
+    trace = "".join(traceback.format_exception(error)).rstrip()
+    print(
+        f"mpicode: error: {who} on {socket.gethostname()} raised an exception:\n{trace}",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _lead(config: Config, comm: Intracomm) -> int:
+    """Be the master."""
+    from .. import launch
+    from ..errors import MpicodeError
+    from ..pool import mpi
     from ..train import run
     from ..train.progress import Progress
+    from . import report_error
+    from .signals import StopRequest
 
-    if rank > 0:
-        run(config, comm)
-        return launch.leave(0, rank)
     stop = StopRequest()
     progress = Progress(config.run.iterations, config.run.n_workers)
     silent: list[int] = []
@@ -134,12 +196,16 @@ def _joined(config: Config, by: Launcher) -> int:
         progress.close()
         silent = result.silent
         exit_code = _finish(result)
-    except Exception as error:
+    except MpicodeError as error:
         progress.close()
         exit_code = report_error(error)
-        # after a bug nothing is known of the others
-        silent = list(error.silent) if isinstance(error, MpicodeError) else [-1]
-    left = launch.leave(exit_code, rank)
+        silent = list(error.silent)
+    except Exception as error:
+        progress.close()
+        _say_bug(comm.rank, error)
+        exit_code = 1
+        silent = [-1]  # nothing is known of the others
+    left = launch.leave(exit_code, comm.rank)
     if silent:
         # somebody hangs or is stopped: MPI_Finalize would wait for it
         sys.stderr.flush()
