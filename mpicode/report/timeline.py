@@ -31,7 +31,7 @@ _STATES = (
     _State("late answer used", "#56B4E9", (Outcome.STALE_USED,)),
     _State("in time, not needed", "#0072B2", (Outcome.DUPLICATE,)),
     _State("late, ignored", "#D55E00", (Outcome.STALE_DROPPED, UNANSWERED)),
-    _State("withdrawn", "#CC79A7", (Outcome.DROPPED,)),
+    _State("late, withdrawn", "#CC79A7", (Outcome.DROPPED,)),
     _State("corrupt", "#000000", (Outcome.CORRUPT,)),
 )
 _IDLE = "#F2F2F2"

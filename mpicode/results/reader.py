@@ -127,7 +127,7 @@ def _rows_so_far(dataset: h5py.Dataset) -> np.ndarray:
             except OSError:
                 try:
                     parts.append(_unchecked(dataset, start))
-                except (OSError, ValueError):
+                except (OSError, RuntimeError, ValueError):
                     break
         return np.concatenate(parts)
 

@@ -86,9 +86,10 @@ def _flip(path, offset):
         file.write(bytes([byte ^ 0xFF]))
 
 
-def test_a_flipped_byte_in_a_finished_run_is_found(tmp_path, write_run):
+@pytest.mark.parametrize("name", ["iterations/loss", "workers/arrived", "messages", "parameters"])
+def test_a_flipped_byte_in_a_finished_run_is_found(tmp_path, write_run, name):
     write_run(tmp_path / "run.h5", n_iterations=50)
-    offset, _ = _last_chunk(tmp_path / "run.h5", "iterations/loss")
+    offset, _ = _last_chunk(tmp_path / "run.h5", name)
     _flip(tmp_path / "run.h5", offset + 17)
     with pytest.raises(DataError, match=re.escape("run.h5: cannot be read as a run file")):
         read_run(tmp_path / "run.h5")
