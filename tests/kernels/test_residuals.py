@@ -52,6 +52,8 @@ class TestLogistic:
         out, one = np.empty_like(z), np.ones_like(z)
         kernels.logistic_residual(z, np.zeros_like(z), one, out)
         np.testing.assert_allclose(out, np.exp(z) / (1 + np.exp(z)), rtol=6 * np.finfo("f8").eps)
+        kernels.logistic_residual(-z, np.zeros_like(z), one, out)
+        np.testing.assert_allclose(out, 1 / (1 + np.exp(z)), rtol=6 * np.finfo("f8").eps)
         for i in range(0, z.size, 97):
             loss = kernels.logistic_residual(z[i : i + 1], np.zeros(1), one[:1], out[:1])
             assert loss == pytest.approx(np.log1p(np.exp(z[i])), rel=6 * np.finfo("f8").eps, abs=0)
