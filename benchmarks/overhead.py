@@ -1,6 +1,7 @@
 """What the pool costs when nobody straggles and nothing is computed.
 
-One mpirun, a master and 8 workers. Four loops take turns in blocks of iterations, many times over:
+One mpirun, a master and 8 workers. Five loops take turns, many times over, in the same processes and
+with the same buffers throughout:
 
 bare    ``Irecv``/``Isend``/``Waitall`` written by hand; the parameters are written once per iteration
 again   the same loop once more: how far apart two equal loops come out, the noise
@@ -20,6 +21,9 @@ import time
 
 import numpy as np
 
+LOOPS = ("bare", "again", "pool", "sum", "coded")
+BARE_ROUND = 1  # a request of this round tells a worker to run its end of the bare loop
+
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -28,19 +32,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=0.15, help="length of one turn, about")
     return parser.parse_args()
-
-
-class Nothing:
-    """Work that takes no time."""
-
-    load = 1.0
-
-    def __init__(self, length):
-        self.answer_length = length + 1
-        self.dtype = np.dtype(np.float64)
-
-    def compute(self, request, message, out):
-        yield 0.0
 
 
 class BareMaster:
@@ -68,97 +59,111 @@ class BareMaster:
                 np.dot(self.ones, self.received, out=self.total)
 
 
-def bare_worker(comm, length, iterations):
-    from mpi4py import MPI
+class Work:
+    """Answers at once; told to, it runs a worker's end of the bare loop first."""
 
-    x, answer = np.zeros(length), np.zeros(length + 1)
-    for _ in range(iterations):
-        comm.Recv([x, MPI.DOUBLE], 0, 1)
-        comm.Send([answer, MPI.DOUBLE], 0, 2)
+    load = 1.0
+
+    def __init__(self, comm, length):
+        self.comm = comm
+        self.answer_length = length + 1
+        self.dtype = np.dtype(np.float64)
+        self.x, self.answer = np.zeros(length), np.zeros(length + 1)
+
+    def compute(self, request, message, out):
+        if request.round == BARE_ROUND:
+            from mpi4py import MPI
+
+            for _ in range(request.iteration):
+                self.comm.Recv([self.x, MPI.DOUBLE], 0, 1)
+                self.comm.Send([self.answer, MPI.DOUBLE], 0, 2)
+        yield 0.0
 
 
-def pool_turn(pool, x, wanted, first, iterations):
-    from mpicode.pool import Kind
+class Master:
+    """All five loops over one set of workers."""
 
-    for iteration in range(first, first + iterations):
-        pool.begin(Kind.GRADIENT, iteration, x, wanted)
-        missing = pool.n_workers
-        for _ in pool.answers():
+    def __init__(self, comm, part, length, size):
+        import mpicode
+        from mpicode.pool import WorkerPool, mpi
+        from mpicode.train.coded_gradient import CodedGradient
+
+        code = mpicode.codes.make("uncoded", n_workers=part.size - 1)
+        dtype = np.dtype(np.float64)
+        transport = mpi.MPIMaster(part, length + 1, dtype, size)
+        self.pool = WorkerPool(transport, payload_length=length, dtype=dtype)
+        self.pool.start()
+        self.coded = CodedGradient(self.pool, code, length)
+        self.wanted = [code.messages(w) for w in range(code.n_workers)]
+        self.bare = {False: BareMaster(comm, length, False), True: BareMaster(comm, length, True)}
+        self.x = np.zeros(length)
+
+    def turn(self, name, iterations):
+        """Return the seconds per iteration of one loop."""
+        if name == "coded":
+            began = time.perf_counter()
+            for iteration in range(iterations):
+                self.coded(self.x, iteration)
+            return (time.perf_counter() - began) / iterations
+        if name == "pool":
+            began = time.perf_counter()
+            for iteration in range(iterations):
+                self.round(iteration, 0)
+                self.collect()
+            return (time.perf_counter() - began) / iterations
+        loop = self.bare[name == "sum"]
+        self.round(iterations + 1, BARE_ROUND)
+        loop.turn(1)
+        began = time.perf_counter()
+        loop.turn(iterations)
+        took = time.perf_counter() - began
+        self.collect()
+        return took / iterations
+
+    def round(self, iteration, round):
+        from mpicode.pool import Kind
+
+        self.pool.begin(Kind.GRADIENT, iteration, self.x, self.wanted, round)
+
+    def collect(self):
+        missing = self.pool.n_workers
+        for _ in self.pool.answers():
             missing -= 1
             if not missing:
                 break
-        pool.end()
-
-
-LOOPS = ("bare", "again", "pool", "sum", "coded")
+        self.pool.end()
 
 
 def measure(comm, length, options):
     """Return seconds per iteration, {loop: (turns,)}, on rank 0."""
-    import mpicode
-    from mpicode.pool import WorkerPool, largest_answer, mpi, wire, worker_loop
-    from mpicode.pool.delays import make as make_delay
-    from mpicode.train.coded_gradient import CodedGradient
+    from mpicode.pool import largest_answer, mpi, wire, worker_loop
 
-    n = comm.size - 1
-    code = mpicode.codes.make("uncoded", n_workers=n)
-    size = largest_answer(length + 1, np.dtype(np.float64))
+    dtype = np.dtype(np.float64)
+    size = largest_answer(length + 1, dtype)
+    part = mpi.group(comm, comm.size - 1)
+    if comm.rank:
+        buffer = wire.new_buffer(size)
+        n_bytes = wire.message_bytes(length + 1, dtype)
+        end = mpi.MPIWorker(part, length, dtype, comm.size, buffer, n_bytes)
+        work = Work(comm, length)
+        end.run(worker_loop(comm.rank - 1, lambda: work, None, end.now, buffer))
+        end.close()
+        return {}
+    master = Master(comm, part, length, size)
+    first = {name: master.turn(name, 5) for name in LOOPS}
+    iterations = max(3, int(options.seconds / first["bare"]))
     seconds = {name: [] for name in LOOPS}
-    bare = BareMaster(comm, length, False)
-    summing = BareMaster(comm, length, True)
-    iterations = np.array([max(3, int(20_000_000 // (length + 50_000)))], dtype=np.int64)
-    for turn in range(options.pairs + 1):
-        for name in sorted(LOOPS, key=lambda k: (LOOPS.index(k) + turn) % len(LOOPS)):
-            count = int(iterations[0])
-            comm.Barrier()
-            if name in ("pool", "coded"):
-                part = mpi.group(comm, n)
-                if comm.rank == 0:
-                    pool = WorkerPool(
-                        mpi.MPIMaster(part, length + 1, np.dtype(float), size),
-                        payload_length=length,
-                        dtype=np.dtype(float),
-                    )
-                    pool.start()
-                    coded = CodedGradient(pool, code, length)
-                    wanted = [code.messages(w) for w in range(n)]
-                    pool_turn(pool, bare.x, wanted, 0, 2)
-                    began = time.perf_counter()
-                    if name == "pool":
-                        pool_turn(pool, bare.x, wanted, 2, count)
-                    else:
-                        for iteration in range(2, 2 + count):
-                            coded(bare.x, iteration)
-                    took = time.perf_counter() - began
-                    pool.close()
-                else:
-                    buffer = wire.new_buffer(size)
-                    n_bytes = wire.message_bytes(length + 1, np.dtype(float))
-                    end = mpi.MPIWorker(part, length, np.dtype(float), n, buffer, n_bytes)
-                    delay = make_delay("none", n_workers=n, seed=0)
-                    make = lambda: Nothing(length)  # noqa: E731
-                    end.run(worker_loop(comm.rank - 1, make, delay, end.now, buffer))
-                    end.close()
-            elif comm.rank == 0:
-                loop = summing if name == "sum" else bare
-                loop.turn(2)
-                began = time.perf_counter()
-                loop.turn(count)
-                took = time.perf_counter() - began
-            else:
-                bare_worker(comm, length, count + 2)
-            if comm.rank == 0 and turn:
-                seconds[name].append(took / count)
-        if turn == 0:
-            if comm.rank == 0:
-                iterations[0] = max(3, int(count * options.seconds / took))
-            comm.Bcast(iterations, root=0)
+    for turn in range(options.pairs):
+        for place in range(len(LOOPS)):
+            name = LOOPS[(place + turn) % len(LOOPS)]
+            seconds[name].append(master.turn(name, iterations))
+    master.pool.close()
     return {name: np.array(values) for name, values in seconds.items()}
 
 
 def quartiles(values):
     low, middle, high = np.percentile(values, [25, 50, 75])
-    return f"{middle:6.3f} [{low:.3f}, {high:.3f}]"
+    return f"{middle:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def main() -> int:
@@ -168,7 +173,6 @@ def main() -> int:
     if launch.launcher() is None:
         mpirun = launch.find_mpirun()
         env = launch.environment_of_job(mpirun, os.environ)
-        env["PYTHONWARNINGS"] = "ignore"
         command = [mpirun.path, "-n", str(options.workers + 1), "--map-by", ":OVERSUBSCRIBE"]
         command += ["--bind-to", "none", sys.executable, *sys.argv]
         os.execvpe(command[0], command, env)
@@ -180,13 +184,14 @@ def main() -> int:
         if comm.rank:
             continue
         n = comm.size - 1
-        print(f"\n{length} parameters, {n} workers, {options.pairs} turns; microseconds per iteration")
+        print(f"\n{length} parameters, {n} workers, {options.pairs} turns of each loop;")
+        print("microseconds per iteration, median [quartiles]:")
         for name, values in seconds.items():
             print(f"  {name:6s} {quartiles(1e6 * values)}")
         for name, base in (("again", "bare"), ("pool", "bare"), ("coded", "sum")):
             ratio = quartiles(seconds[name] / seconds[base])
             extra = quartiles(1e6 * (seconds[name] - seconds[base]) / n)
-            print(f"  {name} / {base}: {ratio}   extra per worker: {extra} us", flush=True)
+            print(f"  {name} / {base}: {ratio}; more per worker: {extra} us", flush=True)
     return 0
 
 

@@ -1,8 +1,10 @@
 """Rounds over MPI: the only file that imports ``mpi4py.MPI``, and the only one that knows ranks.
 
-Worker ``i`` is rank ``i + 1`` of a duplicate of the caller's communicator. Requests and notices travel
-with one tag, answers with another. Whoever starts a transfer owns its buffer until it has completed.
-Requests that recur are persistent: an iteration starts transfers, it does not describe them again.
+Worker ``i`` is rank ``i + 1`` of a duplicate of the caller's communicator. Requests, and assignments
+before them, travel with one tag; notices one way and answers the other way share a second one. Whoever
+starts a transfer owns its buffer until it has completed. Transfers that recur are persistent: an
+iteration starts them, it does not describe them again; and each recurs in the buffer it used before,
+since that is the one in the cache.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from .wire import Kind
 from .worker import Action, Receive, Request, Send, Sleep, Step
 
 _REQUEST = 1
-_ANSWER = 2
+_NOTICE = _ANSWER = 2
 _LOOK_SECONDS = 100e-6  # shorter work is not interrupted to look for a notice
 
 
@@ -49,7 +51,7 @@ def group(comm: MPI.Intracomm, n_workers: int) -> MPI.Intracomm | None:
 
 
 class MPIMaster:
-    """The master's end of the wire: one receive is always pending for each worker.
+    """The master's end of the wire: one receive is pending for each worker that has something to say.
 
     comm : what `group` returned; it is freed by `close`
     """
@@ -67,16 +69,25 @@ class MPIMaster:
         self._backoff = Backoff()
         self._told: list[tuple[MPI.Request, wire.Bytes]] = []
         self._posted: list[tuple[MPI.Prequest, Snapshot]] = []
+        self._slots: list[Slot] = []
         self._free: list[list[Slot]] = [[] for _ in range(self.n_workers)]
-        self._pending = [self._listen(worker) for worker in range(self.n_workers)]
+        self._pending = [self._fresh_slot(worker) for worker in range(self.n_workers)]
         self._handles: list[MPI.Request] = [slot.handle for slot in self._pending]
+        self._listening = [True] * self.n_workers
+        MPI.Prequest.Startall(self._handles)
         sharpen_sleep()
 
     def describe(self, worker: int) -> str:
         return self._names[worker]
 
-    def tell(self, worker: int, message: wire.Bytes) -> None:
-        request = self._comm.Isend((message, MPI.BYTE), worker + 1, _REQUEST)
+    def assign(self, worker: int, message: wire.Bytes) -> None:
+        self._send(worker, message, _REQUEST)
+
+    def notify(self, worker: int, message: wire.Bytes) -> None:
+        self._send(worker, message, _NOTICE)
+
+    def _send(self, worker: int, message: wire.Bytes, tag: int) -> None:
+        request = self._comm.Isend((message, MPI.BYTE), worker + 1, tag)
         self._told.append((request, message))
 
     def post(self, worker: int, request: Snapshot) -> None:
@@ -84,6 +95,7 @@ class MPIMaster:
         if handle is None:
             handle = self._comm.Send_init((request.buffer, MPI.BYTE), worker + 1, _REQUEST)
             request.handles[worker] = handle
+        self.listen(worker)
         handle.Start()
         request.pins += 1
         self._posted.append((handle, request))
@@ -117,8 +129,7 @@ class MPIMaster:
                     slot = self._pending[worker]
                     slot.n_bytes = statuses[position].Get_count(MPI.BYTE)
                     arrived.append(slot)
-                    self._pending[worker] = fresh = self._listen(worker)
-                    handles[worker] = fresh.handle
+                    self._listening[worker] = False
                 return arrived
             if self.interrupted() or (deadline is not None and self.now() >= deadline):
                 return []
@@ -128,40 +139,33 @@ class MPIMaster:
         self._free[slot.worker].append(slot)
 
     def close(self, everyone_left: bool) -> None:
-        for slot in self._pending:
-            slot.handle.Cancel()
-            slot.handle.Wait()
+        for slot, listening in zip(self._pending, self._listening, strict=True):
+            if listening:
+                slot.handle.Cancel()
+                slot.handle.Wait()
         if not everyone_left:
             return  # what was sent to a silent worker can be neither completed nor freed
         for request, _ in self._told:
             request.Wait()
-        for slots in (self._pending, *self._free):
-            for slot in slots:
-                slot.handle.Free()
+        for slot in self._slots:
+            slot.handle.Free()
         self._comm.Free()
 
-    def _listen(self, worker: int) -> Slot:
+    def listen(self, worker: int) -> None:
+        if not self._listening[worker]:
+            self._pending[worker] = slot = self._fresh_slot(worker)
+            self._handles[worker] = slot.handle
+            self._listening[worker] = True
+            slot.handle.Start()
+
+    def _fresh_slot(self, worker: int) -> Slot:
         free = self._free[worker]
         if free:
-            slot = free.pop()
-        else:
-            slot = Slot(worker, *self._answer)
-            slot.handle = self._comm.Recv_init((slot.buffer, MPI.BYTE), worker + 1, _ANSWER)
-        slot.handle.Start()
+            return free.pop()
+        slot = Slot(worker, *self._answer)
+        slot.handle = self._comm.Recv_init((slot.buffer, MPI.BYTE), worker + 1, _ANSWER)
+        self._slots.append(slot)
         return slot
-
-
-class _Inbox:
-    """One of a worker's two receive buffers: a request is worked on in one while the other listens."""
-
-    __slots__ = ("buffer", "handle", "values")
-
-    def __init__(
-        self, comm: MPI.Intracomm, n_bytes: int, length: int, dtype: np.dtype[Any]
-    ) -> None:
-        self.buffer = wire.new_buffer(n_bytes)
-        self.values = wire.payload(self.buffer, length, dtype)
-        self.handle = comm.Recv_init((self.buffer, MPI.BYTE), 0, _REQUEST)
 
 
 class MPIWorker:
@@ -184,26 +188,30 @@ class MPIWorker:
         self._comm = comm
         self._buffer = buffer
         self._answer_bytes = answer_bytes
-        self._answer = comm.Send_init((buffer[:answer_bytes], MPI.BYTE), 0, _ANSWER)
-        self._sending: MPI.Request = MPI.REQUEST_NULL
-        self._looked_at = 0.0
         n_bytes = max(
             wire.message_bytes(payload_length, dtype),
             wire.message_bytes(n_messages, np.dtype(np.int64)),
         )
-        self._current, self._next = (
-            _Inbox(comm, n_bytes, payload_length, dtype) for _ in range(2)
-        )
+        self._inbox = wire.new_buffer(n_bytes)
+        self._payload = wire.payload(self._inbox, payload_length, dtype)
+        self._notices = wire.new_buffer(wire.message_bytes(0, dtype))
+        self._answer = comm.Send_init((buffer[:answer_bytes], MPI.BYTE), 0, _ANSWER)
+        self._request = comm.Recv_init((self._inbox, MPI.BYTE), 0, _REQUEST)
+        self._notice = comm.Recv_init((self._notices, MPI.BYTE), 0, _NOTICE)
+        self._either: list[MPI.Request] = [self._request, self._notice]
+        self._sending: MPI.Request = MPI.REQUEST_NULL
         self._status = MPI.Status()
         self._backoff = Backoff()
+        self._key = (-1, 0)
+        self._looked_at = 0.0
         self._stop: Request | None = None
         sharpen_sleep()
 
-    def run(
-        self, loop: Generator[Action, Any, BaseException | None]
-    ) -> BaseException | None:
+    def run(self, loop: Generator[Action, Any, BaseException | None]) -> BaseException | None:
         """Drive ``loop`` to its end; return the exception that ended its work, if one did."""
-        self._next.handle.Start()
+        self._request.Start()
+        self._notice.Start()
+        waiting = True  # a receive for the next request is pending
         send = loop.send
         outcome: Any = None
         try:
@@ -213,7 +221,10 @@ class MPIWorker:
                 if kind is Step:
                     outcome = self._withdrawn()
                 elif kind is Receive:
+                    if not waiting:
+                        self._request.Start()
                     outcome = self._next_request()
+                    waiting = outcome.kind in (Kind.WITHDRAW, Kind.STOP)
                 elif kind is Send:
                     self._send(action)  # type: ignore[arg-type]
                     outcome = None
@@ -223,23 +234,17 @@ class MPIWorker:
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
         finally:
-            self._next.handle.Cancel()
-            self._next.handle.Wait()
+            self._notice.Cancel()
+            self._notice.Wait()
+            if waiting:
+                self._request.Cancel()
+                self._request.Wait()
 
     def close(self) -> None:
         """Free the communicator, together with all other ranks."""
-        for handle in (self._answer, self._current.handle, self._next.handle):
+        for handle in (self._answer, self._request, self._notice):
             handle.Free()
         self._comm.Free()
-
-    def _complete(self, request: MPI.Request) -> None:
-        test, status = request.Test, self._status
-        if test(status):
-            return
-        backoff = self._backoff
-        backoff.reset()
-        while not test(status):
-            backoff.pause()
 
     def _send(self, action: Send) -> None:
         if action.n_bytes == self._answer_bytes:
@@ -249,44 +254,57 @@ class MPIWorker:
             answer = self._buffer[: action.n_bytes]
             self._sending = self._comm.Isend((answer, MPI.BYTE), 0, _ANSWER)
         if not action.last:
-            self._complete(self._sending)
-            self._sending = MPI.REQUEST_NULL
+            self._complete_send()
+
+    def _complete_send(self) -> None:
+        test, backoff = self._sending.Test, self._backoff
+        backoff.reset()
+        while not test():
+            backoff.pause()
+        self._sending = MPI.REQUEST_NULL
 
     def _next_request(self) -> Request:
         if self._stop is not None:
             return self._stop
-        inbox = self._next
-        self._complete(inbox.handle)
-        n_bytes = self._status.Get_count(MPI.BYTE)
-        # the last answer went out while we waited; its buffer is to be ours again before it is written
+        backoff, status = self._backoff, self._status
+        look, either = MPI.Request.Testany, self._either
+        backoff.reset()
+        while True:
+            place, found = look(either, status)
+            if found:
+                break
+            backoff.pause()
+        if place == 1:
+            return self._open_notice()
+        n_bytes = status.Get_count(MPI.BYTE)
         if self._sending != MPI.REQUEST_NULL:
-            self._complete(self._sending)
-            self._sending = MPI.REQUEST_NULL
-        self._next, self._current = self._current, inbox
-        self._next.handle.Start()
+            # the last answer went out while we waited; its buffer is to be ours before it is written
+            self._complete_send()
+        header = wire.parse(self._inbox, n_bytes, "master")
+        values = self._payload
+        if header.kind == Kind.ASSIGN or header.length != len(values):
+            values = wire.payload(self._inbox, header.length, wire.DTYPES[header.dtype])
+        self._key = (header.iteration, header.round)
         self._looked_at = self.now()
-        return self._open(inbox, n_bytes)
-
-    @staticmethod
-    def _open(inbox: _Inbox, n_bytes: int) -> Request:
-        header = wire.parse(inbox.buffer, n_bytes, "master")
-        length = header.length
-        values = inbox.values
-        if length != len(values) or wire.DTYPES[header.dtype] != values.dtype:
-            values = wire.payload(inbox.buffer, length, wire.DTYPES[header.dtype])
         return Request(header.kind, header.iteration, header.round, values, header.seconds)
 
+    def _open_notice(self) -> Request:
+        header = wire.parse(self._notices, self._status.Get_count(MPI.BYTE), "master")
+        self._notice.Start()
+        return Request(
+            header.kind, header.iteration, header.round, self._payload[:0], header.seconds
+        )
+
     def _withdrawn(self) -> bool:
-        """Look for a notice: only notices and the stop can come while a request is being worked on."""
+        """Look for a notice about the request that is being worked on."""
         now = self.now()
         if now - self._looked_at < _LOOK_SECONDS:
             return False
         self._looked_at = now
-        inbox = self._next
-        if not inbox.handle.Test(self._status):
+        if not self._notice.Test(self._status):
             return False
-        notice = self._open(inbox, self._status.Get_count(MPI.BYTE))
-        inbox.handle.Start()
+        notice = self._open_notice()
         if notice.kind == Kind.STOP:
             self._stop = notice
-        return True
+            return True
+        return (notice.iteration, notice.round) >= self._key

@@ -21,6 +21,7 @@ _ERRORS: dict[int, type[MpicodeError]] = {
 }
 _SMALLEST_ANSWER = 32 * 1024  # room for the traceback of a worker that failed
 _NOT_CURRENT = (-1, -1)
+_INT64 = np.dtype(np.int64)
 
 Log = Callable[[int, int, int, int, int, float, Outcome], None]
 """Called for each message: iteration, round, message, worker, iteration of its parameters, seconds, outcome."""
@@ -198,7 +199,7 @@ class WorkerPool:
             if task is not None and not task.withdrawn:
                 task.withdrawn = True
                 self.n_withdrawn += 1
-                self._tell(worker, Kind.WITHDRAW)
+                self._notify(worker, Kind.WITHDRAW, *task.key)
 
     def recycle(self, slot: Slot) -> None:
         """Give back a slot that was kept."""
@@ -210,7 +211,8 @@ class WorkerPool:
         self._key = _NOT_CURRENT
         transport.interrupted = lambda: False
         for worker in range(self.n_workers):
-            self._tell(worker, Kind.STOP)
+            self._transport.listen(worker)
+            self._notify(worker, Kind.STOP)
         deadline = self._clock() + grace_seconds
         while not all(self._gone):
             arrived = transport.wait(deadline)
@@ -220,22 +222,28 @@ class WorkerPool:
                 header = wire.parse(slot.buffer, slot.n_bytes, transport.describe(slot.worker))
                 self._gone[slot.worker] |= header.kind == Kind.GOODBYE
                 transport.recycle(slot)
+                if not self._gone[slot.worker]:
+                    transport.listen(slot.worker)
         silent = [worker for worker, gone in enumerate(self._gone) if not gone]
         transport.reap()
         self._snapshots.close()
         transport.close(everyone_left=not silent)
         return silent
 
-    def _tell(
-        self, worker: int, kind: Kind, numbers: NDArray[np.int64] | None = None
-    ) -> None:
-        length = 0 if numbers is None else len(numbers)
-        message = wire.new_buffer(wire.message_bytes(length, np.dtype(np.int64)))
-        if numbers is not None:
-            wire.payload(message, length, np.dtype(np.int64))[:] = numbers
-        wire.pack(message, kind, wire.dtype_number(np.dtype(np.int64)), length, seconds=self.now())
-        self._transport.tell(worker, message)
-        self.bytes_sent += len(message)
+    def _notify(self, worker: int, kind: Kind, iteration: int = -1, round: int = 0) -> None:
+        notice = wire.new_buffer(wire.message_bytes(0, _INT64))
+        wire.pack(notice, kind, iteration=iteration, round=round, seconds=self.now())
+        self._transport.notify(worker, notice)
+        self.bytes_sent += len(notice)
+
+    def _assign(self, worker: int, messages: NDArray[np.integer[Any]]) -> None:
+        length = len(messages)
+        assignment = wire.new_buffer(wire.message_bytes(length, _INT64))
+        wire.payload(assignment, length, _INT64)[:] = messages
+        number = wire.dtype_number(_INT64)
+        wire.pack(assignment, Kind.ASSIGN, number, length, seconds=self.now())
+        self._transport.assign(worker, assignment)
+        self.bytes_sent += len(assignment)
 
     def _ask(self, worker: int) -> None:
         messages = self._wanted[worker]
@@ -244,7 +252,7 @@ class WorkerPool:
             return
         assigned = self._assigned[worker]
         if messages is not assigned and not np.array_equal(messages, assigned):
-            self._tell(worker, Kind.ASSIGN, messages.astype(np.int64))
+            self._assign(worker, messages)
         self._assigned[worker] = messages
         snapshot = self._snapshot
         assert snapshot is not None
@@ -270,6 +278,8 @@ class WorkerPool:
             self._n_busy -= 1
             if self._key is not _NOT_CURRENT and not self._asked[worker]:
                 self._ask(worker)
+        else:
+            self._transport.listen(worker)
         dropped = header.kind == Kind.DROPPED
         if key == self._key and not dropped:
             self.compute_seconds[worker] = header.seconds

@@ -41,8 +41,14 @@ class Transport(Protocol):
     def describe(self, worker: int) -> str:
         """Return how errors name this worker."""
 
-    def tell(self, worker: int, message: wire.Bytes) -> None:
-        """Send a short message, not to be written again, without waiting."""
+    def assign(self, worker: int, message: wire.Bytes) -> None:
+        """Send the numbers of the messages that the requests after this one ask for."""
+
+    def notify(self, worker: int, message: wire.Bytes) -> None:
+        """Send a notice, header only and not to be written again, without waiting."""
+
+    def listen(self, worker: int) -> None:
+        """Expect one more answer than the one each request makes expected."""
 
     def post(self, worker: int, request: Snapshot) -> None:
         """Send a request without waiting; it is pinned until it has left."""

@@ -105,8 +105,14 @@ class VirtualMaster:
     def describe(self, worker: int) -> str:
         return f"worker {worker}"
 
-    def tell(self, worker: int, message: wire.Bytes) -> None:
+    def assign(self, worker: int, message: wire.Bytes) -> None:
         self._carry(worker, message, None, len(message))
+
+    def notify(self, worker: int, message: wire.Bytes) -> None:
+        self._carry(worker, message, None, len(message))
+
+    def listen(self, worker: int) -> None:
+        pass  # answers that land are always taken
 
     def post(self, worker: int, request: Snapshot) -> None:
         request.pins += 1
