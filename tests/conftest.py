@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,3 +57,19 @@ def tables(digits: str) -> Callable[..., dict[str, Any]]:
         return made
 
     return make
+
+
+@pytest.fixture
+def no_clock() -> Callable[[pytest.MonkeyPatch], None]:
+    """Make every real clock, and every real sleep, an error from here on."""
+
+    def forbid(monkeypatch: pytest.MonkeyPatch) -> None:
+        def real(*arguments: Any) -> None:
+            raise AssertionError("a real clock was read")
+
+        for name in ("time", "perf_counter", "monotonic", "process_time", "thread_time"):
+            monkeypatch.setattr(time, name, real)
+            monkeypatch.setattr(time, f"{name}_ns", real)
+        monkeypatch.setattr(time, "sleep", real)
+
+    return forbid
