@@ -13,7 +13,9 @@ DIGITS = str(Path(__file__).parents[2] / "data" / "digits.h5")
 
 
 @pytest.mark.parametrize("batch_size", [None, 80])
-@pytest.mark.parametrize("code", ["uncoded", "ignore-stragglers", "fractional-repetition", "cyclic"])
+@pytest.mark.parametrize(
+    "code", ["uncoded", "ignore-stragglers", "fractional-repetition", "cyclic"]
+)
 def test_arrivals_take_the_times_of_the_run(code, batch_size):
     tables = {
         "data": {"path": DIGITS, "test_fraction": 0.1},

@@ -1,0 +1,164 @@
+"""A worker's messages, against the gradients of whole blocks written out by hand."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from mpicode import codes, problems
+from mpicode.datasets import open_dataset
+from mpicode.pool import Request, wire
+from mpicode.train import blocks as blocks_module
+from mpicode.train.blocks import Blocks
+from mpicode.train.gradient_work import GradientWork
+from mpicode.train.partition import Partition
+
+N, D, C = 130, 5, 3
+
+
+def softmax(x, X, y):
+    """Gradient, (D * C + C,), and loss of each row of a softmax regression, by hand."""
+    W, b = x[: D * C].reshape(D, C), x[D * C :]
+    z = X @ W + b
+    p = np.exp(z - z.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    residual = p - np.eye(C)[y]
+    rows = np.concatenate([(X[:, :, None] * residual[:, None, :]).reshape(len(y), -1), residual], 1)
+    return rows, -np.log(p[np.arange(len(y)), y])
+
+
+@pytest.fixture(params=["dense", "sparse"])
+def made(request, write_data):
+    rng = np.random.default_rng(8)
+    X = rng.standard_normal((N, D))
+    if request.param == "sparse":
+        X[rng.random((N, D)) < 0.5] = 0.0
+    y = rng.integers(0, C, N)
+    path = write_data(sparse.csr_array(X) if request.param == "sparse" else X, y)
+    with open_dataset(path) as dataset:
+        yield dataset, X, y
+
+
+def messages(dataset, code, partition, batch_size, dtype="float64", iteration=6, room=1e9):
+    """Every message of every worker at one point: x, (n_messages, n_parameters + 1), costs."""
+    dtype = np.dtype(dtype)
+    problem = problems.make(
+        "softmax", {}, n_features=D, n_classes=C, task=dataset.task, dtype=dtype
+    )
+    x = np.random.default_rng(1).standard_normal(problem.n_parameters).astype(dtype)
+    request = Request(wire.Kind.GRADIENT, iteration, 0, x, 0.0)
+    out = np.full((code.n_messages, problem.n_parameters + 1), np.nan, dtype)
+    costs = np.zeros(code.n_messages)
+    for worker in range(code.n_workers):
+        store = Blocks(dataset, partition, dtype, room)
+        work = GradientWork(worker, code, problem, store, partition, batch_size, dtype)
+        assert work.answer_length == problem.n_parameters + 1
+        assert work.load == code.load(worker)
+        for message in code.messages(worker):
+            costs[message] = sum(work.compute(request, message, out[message]))
+    return x, out, costs
+
+
+def by_hand(X, y, x, code, partition, batch_size, iteration=6):
+    """The same messages from the definition: encoding times the blocks' mean gradients."""
+    rows, losses = softmax(x.astype(float), X, y)
+    both = np.column_stack([rows, losses])
+    pieces = np.zeros((code.n_blocks, both.shape[1]))
+    n_rows = np.zeros(code.n_blocks)
+    for block in range(code.n_blocks):
+        start, stop = partition.extent(block)
+        own = both[start:stop][~partition.aside(start, stop)]
+        chosen = own
+        if batch_size is not None:
+            chosen = own[partition.slots(iteration, block, batch_size)]
+        n_rows[block] = len(chosen)
+        pieces[block] = chosen.mean(axis=0) * len(own) / partition.n_train
+    support = (code.encoding != 0).astype(float)
+    return code.encoding @ pieces, support @ n_rows
+
+
+@pytest.mark.parametrize("batch_size", [None, 24, 50])
+@pytest.mark.parametrize("name", codes.names())
+def test_messages_are_combinations_of_the_blocks_gradients(made, name, batch_size):
+    dataset, X, y = made
+    code = codes.make(name, n_workers=6, seed=2)
+    partition = Partition(N, code.n_blocks, 0.15, 4)
+    x, got, costs = messages(dataset, code, partition, batch_size)
+    expected, n_rows = by_hand(X, y, x, code, partition, batch_size)
+    np.testing.assert_allclose(got, expected, rtol=1e-11, atol=1e-14)
+    np.testing.assert_array_equal(costs, n_rows)
+
+
+def test_the_sum_of_all_blocks_is_the_mean_over_the_training_rows(made):
+    dataset, X, y = made
+    code = codes.make("uncoded", n_workers=5)
+    partition = Partition(N, 5, 0.2, 0)
+    x, got, _ = messages(dataset, code, partition, None)
+    train = ~partition.aside(0, N)
+    rows, losses = softmax(x, X[train], y[train])
+    np.testing.assert_allclose(got.sum(axis=0)[:-1], rows.mean(axis=0), rtol=1e-11, atol=1e-14)
+    assert got[:, -1].sum() == pytest.approx(losses.mean(), rel=1e-13)
+
+
+def test_a_mini_batch_is_unbiased(made):
+    """Blocks of different sizes count by their rows, however few of them are drawn."""
+    dataset, X, y = made
+    code = codes.make("uncoded", n_workers=3)
+    partition = Partition(N, 3, 0.2, 0)
+    assert len(set(partition.sizes.tolist())) > 1
+    n_iterations = 600
+    total = 0.0
+    for iteration in range(n_iterations):
+        x, got, _ = messages(dataset, code, partition, 12, iteration=iteration)
+        total = total + got.sum(axis=0)
+    train = ~partition.aside(0, N)
+    rows, losses = softmax(x, X[train], y[train])
+    both = np.column_stack([rows, losses])
+    # of 12 rows drawn without replacement, averaged over the iterations
+    deviation = both.std(axis=0) / np.sqrt(12 * n_iterations)
+    assert (abs(total / n_iterations - both.mean(axis=0)) < 4.5 * deviation).all()
+
+
+@pytest.mark.parametrize("batch_size", [None, 40])
+def test_streaming_gives_the_same_message(made, monkeypatch, batch_size):
+    dataset, *_ = made
+    code = codes.make("cyclic", n_workers=4, n_stragglers=2)
+    partition = Partition(N, code.n_blocks, 0.1, 0)
+    _, kept, costs = messages(dataset, code, partition, batch_size)
+    monkeypatch.setattr(blocks_module, "_CHUNK_BYTES", 400)
+    _, streamed, streamed_costs = messages(dataset, code, partition, batch_size, room=0.0)
+    np.testing.assert_allclose(streamed, kept, rtol=1e-12, atol=1e-15)
+    np.testing.assert_array_equal(streamed_costs, costs)
+
+
+def test_replicas_agree_to_the_last_bit(made):
+    dataset, *_ = made
+    code = codes.make("fractional-repetition", n_workers=6, n_stragglers=2)
+    for batch_size in (None, 30):
+        partition = Partition(N, code.n_blocks, 0.1, 0)
+        _, got, _ = messages(dataset, code, partition, batch_size)
+        for group in range(code.n_groups):
+            members = np.flatnonzero(code.group == group)
+            assert len(members) == 3
+            assert all(np.array_equal(got[members[0]], got[other]) for other in members[1:])
+
+
+def test_single_precision(made):
+    dataset, X, y = made
+    code = codes.make("cyclic", n_workers=4)
+    partition = Partition(N, code.n_blocks, 0.0, 0)
+    x, got, _ = messages(dataset, code, partition, None, dtype="float32")
+    expected, _ = by_hand(X, y, x, code, partition, None)
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_code_with_several_segments_is_refused(made):
+    dataset, *_ = made
+
+    class Halves(codes.GradientCode):
+        name = "halves"
+
+    code = Halves(np.eye(4), [0, 0, 1, 1], n_workers=2, n_blocks=2, n_segments=2)
+    partition = Partition(N, 2, 0.0, 0)
+    with pytest.raises(AssertionError, match="halves: 2 segments, this work has 1"):
+        messages(dataset, code, partition, None)
