@@ -66,6 +66,8 @@ Evaluate = Callable[[NDArray[np.float64]], tuple[float, float]]
 """Held-out loss and accuracy at the parameters (n_parameters,)."""
 
 
+# That a run diverged is told once, by the loop, and not by numpy on the way.
+@np.errstate(over="ignore", invalid="ignore")
 def train(
     pool: WorkerPool,
     gradient: CodedGradient,
