@@ -6,12 +6,12 @@ import ctypes
 import sys
 import time
 
-_SPIN_SECONDS = 1000e-6
+_SPIN_SECONDS = 1e-3
 _SHORTEST = 20e-6
 _LONGEST = 1e-3
 _LONGEST_IDLE = 5e-3
 _IDLE_SECONDS = 1.0
-_SHARE = 0.05
+_SHARE = 0.02
 _PR_SET_TIMERSLACK = 29
 
 _clock = time.perf_counter

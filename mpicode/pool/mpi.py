@@ -10,7 +10,7 @@ since that is the one in the cache.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,10 +21,11 @@ from .backoff import Backoff, sharpen_sleep
 from .snapshots import Snapshot
 from .transport import Slot
 from .wire import Kind
-from .worker import Action, Receive, Request, Send, Sleep, Step
+from .worker import Action, Receive, Request, Send, Sleep
 
 _REQUEST = 1
 _NOTICE = _ANSWER = 2
+_NOTICES = (Kind.WITHDRAW, Kind.STOP)
 _LOOK_SECONDS = 100e-6  # shorter work is not interrupted to look for a notice
 
 
@@ -63,22 +64,21 @@ class MPIMaster:
         self.interrupted: Callable[[], bool] = lambda: False
         self.now = time.perf_counter
         self._comm = comm
-        self._answer = (largest, answer_length, dtype)
+        self._answer = (answer_length, dtype)
+        self._largest = largest
         self._statuses = [MPI.Status() for _ in range(self.n_workers)]
-        self._names = [f"worker {w} (rank {w + 1})" for w in range(self.n_workers)]
         self._backoff = Backoff()
         self._told: list[tuple[MPI.Request, wire.Bytes]] = []
-        self._posted: list[tuple[MPI.Prequest, Snapshot]] = []
+        self._posted: list[tuple[list[MPI.Request], Snapshot]] = []
         self._slots: list[Slot] = []
         self._free: list[list[Slot]] = [[] for _ in range(self.n_workers)]
-        self._pending = [self._fresh_slot(worker) for worker in range(self.n_workers)]
+        buffers = wire.new_buffers(self.n_workers, largest)
+        self._pending = [self._new_slot(worker, buffer) for worker, buffer in enumerate(buffers)]
         self._handles: list[MPI.Request] = [slot.handle for slot in self._pending]
         self._listening = [True] * self.n_workers
+        self._ready = [True] * self.n_workers  # the pending slot listens, or could
         MPI.Prequest.Startall(self._handles)
         sharpen_sleep()
-
-    def describe(self, worker: int) -> str:
-        return self._names[worker]
 
     def assign(self, worker: int, message: wire.Bytes) -> None:
         self._send(worker, message, _REQUEST)
@@ -90,23 +90,32 @@ class MPIMaster:
         request = self._comm.Isend((message, MPI.BYTE), worker + 1, tag)
         self._told.append((request, message))
 
-    def post(self, worker: int, request: Snapshot) -> None:
-        handle = request.handles.get(worker)
-        if handle is None:
-            handle = self._comm.Send_init((request.buffer, MPI.BYTE), worker + 1, _REQUEST)
-            request.handles[worker] = handle
-        self.listen(worker)
-        handle.Start()
+    def post(self, workers: Sequence[int], request: Snapshot) -> None:
+        handles = request.handles
+        if len(handles) < self.n_workers:
+            for worker in range(self.n_workers):
+                handles[worker] = self._comm.Send_init(
+                    (request.buffer, MPI.BYTE), worker + 1, _REQUEST
+                )
+        if len(workers) == self.n_workers and not any(self._listening) and all(self._ready):
+            MPI.Prequest.Startall(self._handles)
+            self._listening = [True] * self.n_workers
+            started = list(handles.values())
+        else:
+            for worker in workers:
+                self.listen(worker)
+            started = [handles[worker] for worker in workers]
+        MPI.Prequest.Startall(started)
         request.pins += 1
-        self._posted.append((handle, request))
+        self._posted.append((started, request))
 
     def reap(self) -> None:
         pending = []
-        for send in self._posted:
-            if send[0].Test():
-                send[1].pins -= 1
+        for started, request in self._posted:
+            if MPI.Request.Testall(started):
+                request.pins -= 1
             else:
-                pending.append(send)
+                pending.append((started, request))
         self._posted = pending
         if self._told:
             self._told = [told for told in self._told if not told[0].Test()]
@@ -129,14 +138,22 @@ class MPIMaster:
                     slot = self._pending[worker]
                     slot.n_bytes = statuses[position].Get_count(MPI.BYTE)
                     arrived.append(slot)
-                    self._listening[worker] = False
+                    self._listening[worker] = self._ready[worker] = False
                 return arrived
             if self.interrupted() or (deadline is not None and self.now() >= deadline):
                 return []
             backoff.pause()
 
     def recycle(self, slot: Slot) -> None:
-        self._free[slot.worker].append(slot)
+        if self._ready[slot.worker]:
+            self._free[slot.worker].append(slot)
+        else:
+            self._prepare(slot)
+
+    def _prepare(self, slot: Slot) -> None:
+        self._pending[slot.worker] = slot
+        self._handles[slot.worker] = slot.handle
+        self._ready[slot.worker] = True
 
     def close(self, everyone_left: bool) -> None:
         for slot, listening in zip(self._pending, self._listening, strict=True):
@@ -152,17 +169,18 @@ class MPIMaster:
         self._comm.Free()
 
     def listen(self, worker: int) -> None:
-        if not self._listening[worker]:
-            self._pending[worker] = slot = self._fresh_slot(worker)
-            self._handles[worker] = slot.handle
-            self._listening[worker] = True
-            slot.handle.Start()
+        if self._listening[worker]:
+            return
+        if not self._ready[worker]:
+            free = self._free[worker]
+            self._prepare(
+                free.pop() if free else self._new_slot(worker, wire.new_buffer(self._largest))
+            )
+        self._pending[worker].handle.Start()
+        self._listening[worker] = True
 
-    def _fresh_slot(self, worker: int) -> Slot:
-        free = self._free[worker]
-        if free:
-            return free.pop()
-        slot = Slot(worker, *self._answer)
+    def _new_slot(self, worker: int, buffer: wire.Bytes) -> Slot:
+        slot = Slot(worker, f"worker {worker} (rank {worker + 1})", buffer, *self._answer)
         slot.handle = self._comm.Recv_init((slot.buffer, MPI.BYTE), worker + 1, _ANSWER)
         self._slots.append(slot)
         return slot
@@ -193,13 +211,14 @@ class MPIWorker:
             wire.message_bytes(n_messages, np.dtype(np.int64)),
         )
         self._inbox = wire.new_buffer(n_bytes)
+        self._inbox_view = memoryview(self._inbox)
         self._payload = wire.payload(self._inbox, payload_length, dtype)
         self._notices = wire.new_buffer(wire.message_bytes(0, dtype))
         self._answer = comm.Send_init((buffer[:answer_bytes], MPI.BYTE), 0, _ANSWER)
         self._request = comm.Recv_init((self._inbox, MPI.BYTE), 0, _REQUEST)
         self._notice = comm.Recv_init((self._notices, MPI.BYTE), 0, _NOTICE)
         self._either: list[MPI.Request] = [self._request, self._notice]
-        self._sending: MPI.Request = MPI.REQUEST_NULL
+        self._sending: MPI.Request | None = None
         self._status = MPI.Status()
         self._backoff = Backoff()
         self._key = (-1, 0)
@@ -217,20 +236,19 @@ class MPIWorker:
         try:
             while True:
                 action = send(outcome)
-                kind = action.__class__
-                if kind is Step:
-                    outcome = self._withdrawn()
-                elif kind is Receive:
+                if isinstance(action, Send):
+                    self._send(action)
+                    outcome = None
+                elif isinstance(action, Receive):
                     if not waiting:
                         self._request.Start()
                     outcome = self._next_request()
-                    waiting = outcome.kind in (Kind.WITHDRAW, Kind.STOP)
-                elif kind is Send:
-                    self._send(action)  # type: ignore[arg-type]
+                    waiting = outcome.kind in _NOTICES
+                elif isinstance(action, Sleep):
+                    time.sleep(action.seconds)
                     outcome = None
-                elif kind is Sleep:
-                    time.sleep(action.seconds)  # type: ignore[union-attr]
-                    outcome = None
+                else:
+                    outcome = self._withdrawn()
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
         finally:
@@ -257,11 +275,12 @@ class MPIWorker:
             self._complete_send()
 
     def _complete_send(self) -> None:
+        assert self._sending is not None
         test, backoff = self._sending.Test, self._backoff
         backoff.reset()
         while not test():
             backoff.pause()
-        self._sending = MPI.REQUEST_NULL
+        self._sending = None
 
     def _next_request(self) -> Request:
         if self._stop is not None:
@@ -277,10 +296,11 @@ class MPIWorker:
         if place == 1:
             return self._open_notice()
         n_bytes = status.Get_count(MPI.BYTE)
-        if self._sending != MPI.REQUEST_NULL:
-            # the last answer went out while we waited; its buffer is to be ours before it is written
+        if self._sending is not None and not self._sending.Test():
+            # the last answer must have left before its buffer is written again
             self._complete_send()
-        header = wire.parse(self._inbox, n_bytes, "master")
+        self._sending = None
+        header = wire.parse(self._inbox_view, n_bytes, "master")
         values = self._payload
         if header.kind == Kind.ASSIGN or header.length != len(values):
             values = wire.payload(self._inbox, header.length, wire.DTYPES[header.dtype])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -36,11 +37,11 @@ class Answer:
 
     __slots__ = ("age", "iteration", "kept", "message", "payload", "round", "slot", "worker")
 
-    def __init__(self, slot: Slot, header: wire.Header, age: int) -> None:
+    def __init__(self, slot: Slot, message: int, iteration: int, round: int, age: int) -> None:
         self.worker = slot.worker
-        self.message = header.message
-        self.iteration = header.iteration
-        self.round = header.round
+        self.message = message
+        self.iteration = iteration
+        self.round = round
         self.age = age
         self.kept = False
         self.slot = slot
@@ -53,14 +54,13 @@ class Answer:
 
 
 class _Task:
-    """The request a worker is busy with."""
+    """A request that workers are busy with: all that were asked at once share one."""
 
-    __slots__ = ("key", "posted_at", "withdrawn")
+    __slots__ = ("key", "posted_at")
 
     def __init__(self, key: tuple[int, int], posted_at: float) -> None:
         self.key = key
         self.posted_at = posted_at
-        self.withdrawn = False
 
 
 class WorkerPool:
@@ -85,19 +85,21 @@ class WorkerPool:
         self.bytes_received = 0
         self.n_stale = 0
         self.n_withdrawn = 0
-        self.compute_seconds = np.full(n_workers, np.nan)
-        self.delay_seconds = np.full(n_workers, np.nan)
-        self.latency_seconds = np.full(n_workers, np.nan)
+        self._seconds = np.full((3, n_workers), np.nan)
+        self.compute_seconds, self.delay_seconds, self.latency_seconds = self._seconds
         self._transport = transport
         self._dtype_number = wire.dtype_number(dtype)
         self._payload_length = payload_length
         self._snapshots = Snapshots(payload_length, dtype, n_workers + 2, transport.drop)
         self._snapshot: Snapshot | None = None
         self._tasks: list[_Task | None] = [None] * n_workers
+        self._withdrawn = [False] * n_workers
+        self._everyone = list(range(n_workers))
         self._n_busy = 0
         self._gone = [False] * n_workers
         self._assigned: list[Any] = [None] * n_workers
         self._wanted: Sequence[NDArray[np.integer[Any]]] = ()
+        self._settled: Sequence[NDArray[np.integer[Any]]] | None = None
         self._asked = [False] * n_workers
         self._key = _NOT_CURRENT  # iteration and round; ours only while the round is open
         self._iteration = -1
@@ -148,13 +150,10 @@ class WorkerPool:
         self._key = (iteration, round)
         self._wanted = wanted
         self.n_stale = self.n_withdrawn = 0
-        self.compute_seconds.fill(np.nan)
-        self.delay_seconds.fill(np.nan)
-        self.latency_seconds.fill(np.nan)
-        for worker, task in enumerate(self._tasks):
-            self._asked[worker] = False
-            if task is None:
-                self._ask(worker)
+        self._seconds.fill(np.nan)
+        idle = [w for w in self._everyone if self._tasks[w] is None] if self._n_busy else self._everyone
+        self._asked = [False] * self.n_workers
+        self._ask(idle)
 
     def answers(self, deadline: float | None = None) -> Iterator[Answer]:
         """Yield the answers to the current round as they land, until ``deadline`` (run time in seconds).
@@ -164,31 +163,31 @@ class WorkerPool:
         transport = self._transport
         if deadline is not None:
             deadline += self._zero
-        unread: list[Slot] = []
+        unread: Iterator[Slot] = iter(())
+        answer: Answer | None = None
         try:
             while self._n_busy:
-                unread = transport.wait(deadline)
-                if not unread:
+                arrived = transport.wait(deadline)
+                if not arrived:
                     return
-                unread.reverse()
-                while unread:
-                    slot = unread.pop()
+                unread = iter(arrived)
+                for slot in unread:
                     answer = self._accept(slot)
                     if answer is None:
                         transport.recycle(slot)
                         continue
-                    try:
-                        yield answer
-                    finally:
-                        if not answer.kept:
-                            transport.recycle(slot)
+                    yield answer
+                    if not answer.kept:
+                        transport.recycle(slot)
+                    answer = None
         finally:
-            if unread:
-                # the caller has left with some of this sweep unread: they are late by a moment
+            if answer is not None and not answer.kept:
+                transport.recycle(answer.slot)
+            # what the caller has left unread of this sweep is late by a moment
+            for slot in unread:
                 self._key = _NOT_CURRENT
-                for slot in reversed(unread):
-                    self._accept(slot)
-                    transport.recycle(slot)
+                self._accept(slot)
+                transport.recycle(slot)
 
     def end(self) -> None:
         """Close the round: tell each worker that is still busy with it, once, that it may stop."""
@@ -196,8 +195,8 @@ class WorkerPool:
         if not self._n_busy:
             return
         for worker, task in enumerate(self._tasks):
-            if task is not None and not task.withdrawn:
-                task.withdrawn = True
+            if task is not None and not self._withdrawn[worker]:
+                self._withdrawn[worker] = True
                 self.n_withdrawn += 1
                 self._notify(worker, Kind.WITHDRAW, *task.key)
 
@@ -219,7 +218,7 @@ class WorkerPool:
             if not arrived:
                 break
             for slot in arrived:
-                header = wire.parse(slot.buffer, slot.n_bytes, transport.describe(slot.worker))
+                header = wire.parse(slot.view, slot.n_bytes, slot.sender)
                 self._gone[slot.worker] |= header.kind == Kind.GOODBYE
                 transport.recycle(slot)
                 if not self._gone[slot.worker]:
@@ -245,59 +244,80 @@ class WorkerPool:
         self._transport.assign(worker, assignment)
         self.bytes_sent += len(assignment)
 
-    def _ask(self, worker: int) -> None:
-        messages = self._wanted[worker]
-        self._asked[worker] = True
-        if not len(messages):
-            return
-        assigned = self._assigned[worker]
-        if messages is not assigned and not np.array_equal(messages, assigned):
-            self._assign(worker, messages)
-        self._assigned[worker] = messages
+    def _ask(self, workers: Sequence[int]) -> None:
+        """Send the current request to those of ``workers``, all idle, who have a part in it."""
         snapshot = self._snapshot
         assert snapshot is not None
-        self._tasks[worker] = _Task(self._key, self.now())
-        self._n_busy += 1
-        self._transport.post(worker, snapshot)
-        self.bytes_sent += len(snapshot.buffer)
+        task = _Task(self._key, self.now())
+        if workers is self._everyone and self._wanted is self._settled:
+            # as in the round before: everyone is idle and has the assignment this round asks for
+            asked = workers
+            self._asked = [True] * self.n_workers
+            self._tasks = [task] * self.n_workers
+            self._withdrawn = [False] * self.n_workers
+        else:
+            asked = self._settle(workers)
+            for worker in asked:
+                self._tasks[worker] = task
+                self._withdrawn[worker] = False
+        self._n_busy += len(asked)
+        self._transport.post(asked, snapshot)
+        self.bytes_sent += len(asked) * len(snapshot.buffer)
+
+    def _settle(self, workers: Sequence[int]) -> list[int]:
+        """Give ``workers`` the assignment this round asks for; return those who have a part in it."""
+        for worker in workers:
+            self._asked[worker] = True
+            messages = self._wanted[worker]
+            if messages is not self._assigned[worker]:
+                if not np.array_equal(messages, self._assigned[worker]):
+                    self._assign(worker, messages)
+                self._assigned[worker] = messages
+        all_have_it = all(map(operator.is_, self._wanted, self._assigned))
+        self._settled = self._wanted if all_have_it and all(map(len, self._wanted)) else None
+        return [worker for worker in workers if len(self._wanted[worker])]
 
     def _accept(self, slot: Slot) -> Answer | None:
         """Keep the books of one arrival; return it if it answers the current round."""
         header = self._open(slot)
+        kind, _, flags, message, iteration, round, length, seconds, delay_seconds = header
         worker = slot.worker
         task = self._tasks[worker]
-        iteration, key = header.iteration, (header.iteration, header.round)
+        key = (iteration, round)
         if task is None or key != task.key:
             raise wire.BadMessage(
-                f"{self._transport.describe(worker)}: answers iteration {iteration}, round "
-                f"{header.round}, was asked for {task.key if task else 'nothing'}"
+                f"{slot.sender}: answers iteration {iteration}, round {round}, was asked for "
+                f"{task.key if task else 'nothing'}"
             )
-        now = self.now()
-        if header.flags & wire.LAST:
+        now = self._clock() - self._zero
+        if flags & wire.LAST:
             self._tasks[worker] = None
             self._n_busy -= 1
             if self._key is not _NOT_CURRENT and not self._asked[worker]:
-                self._ask(worker)
+                self._ask((worker,))
         else:
             self._transport.listen(worker)
-        dropped = header.kind == Kind.DROPPED
-        if key == self._key and not dropped:
-            self.compute_seconds[worker] = header.seconds
-            self.delay_seconds[worker] = header.delay_seconds
+        if key == self._key and kind != Kind.DROPPED:
+            if slot.n_bytes != slot.full_bytes:
+                raise wire.BadMessage(
+                    f"{slot.sender}: message {message} has {length} elements, "
+                    f"wants {len(slot.values)}"
+                )
+            self.compute_seconds[worker] = seconds
+            self.delay_seconds[worker] = delay_seconds
             self.latency_seconds[worker] = now - task.posted_at
-            return Answer(slot, header, 0)
-        self.n_stale += not dropped
+            return Answer(slot, message, iteration, round, 0)
+        self.n_stale += kind != Kind.DROPPED
         if self.log is not None:
-            outcome = Outcome.DROPPED if dropped else Outcome.STALE_DROPPED
-            self.log(self._iteration, header.round, header.message, worker, iteration, now, outcome)
+            outcome = Outcome.DROPPED if kind == Kind.DROPPED else Outcome.STALE_DROPPED
+            self.log(self._iteration, round, message, worker, iteration, now, outcome)
         return None
 
     def _open(self, slot: Slot) -> wire.Header:
         self.bytes_received += slot.n_bytes
-        describe = self._transport.describe
-        header = wire.parse(slot.buffer, slot.n_bytes, describe(slot.worker))
+        header = wire.parse(slot.view, slot.n_bytes, slot.sender)
         if header.kind == Kind.FAILED:
-            raise _failure(describe(slot.worker), _text(slot, header))
+            raise _failure(slot.sender, _text(slot, header))
         return header
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,15 +15,21 @@ from .snapshots import Snapshot
 class Slot:
     """A buffer for answers of one worker; ``n_bytes`` of it have arrived.
 
-    ``values``, (answer_length,), is the payload of a full answer; ``handle`` belongs to the transport.
+    ``values``, (answer_length,), is the payload of a full answer, which has ``full_bytes``; ``sender`` is
+    how errors name the worker; ``handle`` belongs to the transport.
     """
 
-    __slots__ = ("buffer", "handle", "n_bytes", "values", "worker")
+    __slots__ = ("buffer", "full_bytes", "handle", "n_bytes", "sender", "values", "view", "worker")
 
-    def __init__(self, worker: int, n_bytes: int, length: int, dtype: np.dtype[Any]) -> None:
+    def __init__(
+        self, worker: int, sender: str, buffer: wire.Bytes, length: int, dtype: np.dtype[Any]
+    ) -> None:
         self.worker = worker
-        self.buffer = wire.new_buffer(n_bytes)
+        self.sender = sender
+        self.buffer = buffer
+        self.view = memoryview(self.buffer)
         self.values: NDArray[Any] = wire.payload(self.buffer, length, dtype)
+        self.full_bytes = wire.message_bytes(length, dtype)
         self.n_bytes = 0
         self.handle: Any = None
 
@@ -38,9 +44,6 @@ class Transport(Protocol):
     def now(self) -> float:
         """Seconds on this transport's clock."""
 
-    def describe(self, worker: int) -> str:
-        """Return how errors name this worker."""
-
     def assign(self, worker: int, message: wire.Bytes) -> None:
         """Send the numbers of the messages that the requests after this one ask for."""
 
@@ -50,8 +53,8 @@ class Transport(Protocol):
     def listen(self, worker: int) -> None:
         """Expect one more answer than the one each request makes expected."""
 
-    def post(self, worker: int, request: Snapshot) -> None:
-        """Send a request without waiting; it is pinned until it has left."""
+    def post(self, workers: Sequence[int], request: Snapshot) -> None:
+        """Send a request to each of ``workers`` without waiting; it is pinned until it has left."""
 
     def reap(self) -> None:
         """Unpin the snapshots whose transfers have completed."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -24,7 +24,7 @@ from .delays import Delay
 from .snapshots import Snapshot
 from .transport import Slot
 from .wire import Kind
-from .worker import Action, Receive, Request, Send, Sleep, Step, Work, worker_loop
+from .worker import Action, Receive, Request, Send, Sleep, Work, worker_loop
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,8 @@ class VirtualMaster:
         self.interrupted: Callable[[], bool] = lambda: False
         self._costs = costs
         self._left_out_bytes = left_out_bytes
-        self._answer = (largest, answer_length, dtype)
+        self._answer = (answer_length, dtype)
+        self._largest = largest
         self._time = 0.0
         self._order = itertools.count()
         self._events: list[tuple[float, int, Callable[[], None]]] = []
@@ -102,9 +103,6 @@ class VirtualMaster:
     def now(self) -> float:
         return self._time
 
-    def describe(self, worker: int) -> str:
-        return f"worker {worker}"
-
     def assign(self, worker: int, message: wire.Bytes) -> None:
         self._carry(worker, message, None, len(message))
 
@@ -114,9 +112,11 @@ class VirtualMaster:
     def listen(self, worker: int) -> None:
         pass  # answers that land are always taken
 
-    def post(self, worker: int, request: Snapshot) -> None:
-        request.pins += 1
-        self._carry(worker, request.buffer, request, len(request.buffer) + self._left_out_bytes)
+    def post(self, workers: Sequence[int], request: Snapshot) -> None:
+        n_bytes = len(request.buffer) + self._left_out_bytes
+        for worker in workers:
+            request.pins += 1
+            self._carry(worker, request.buffer, request, n_bytes)
 
     def reap(self) -> None:
         pass  # a snapshot is unpinned when its worker asks for the next request
@@ -183,18 +183,18 @@ class VirtualMaster:
                     state.listening = True
                     return
                 outcome = self._next_request(state)
-            elif isinstance(action, Step):
-                seconds = self._costs.computing(action.cost)
+            elif isinstance(action, Sleep):
+                self._at(action.seconds, lambda: self._resume(worker, None))
+                return
+            elif isinstance(action, Send):
+                self._send(worker, action.n_bytes)
+                return
+            else:
+                seconds = self._costs.computing(action)
                 if seconds > 0.0:
                     self._at(seconds, lambda: self._resume(worker, self._withdrawn(state)))
                     return
                 outcome = self._withdrawn(state)
-            elif isinstance(action, Sleep):
-                self._at(action.seconds, lambda: self._resume(worker, None))
-                return
-            else:
-                self._send(worker, action.n_bytes)
-                return
 
     @staticmethod
     def _next_request(state: _Worker) -> Request:
@@ -217,9 +217,12 @@ class VirtualMaster:
             state.inbox.popleft()
         return True
 
+    def _new_slot(self, worker: int) -> Slot:
+        return Slot(worker, f"worker {worker}", wire.new_buffer(self._largest), *self._answer)
+
     def _send(self, worker: int, n_bytes: int) -> None:
         free = self._free[worker]
-        slot = free.pop() if free else Slot(worker, *self._answer)
+        slot = free.pop() if free else self._new_slot(worker)
         slot.buffer[:n_bytes] = self._workers[worker].buffer[:n_bytes]
         slot.n_bytes = n_bytes
 

@@ -46,6 +46,11 @@ _HEADER = struct.Struct("<QBBHiqiIqddQ")
 _TRAILER = struct.Struct("<Q")
 assert _HEADER.size == HEADER_BYTES
 
+# looked up once: these run for every message
+_unpack = _HEADER.unpack_from
+_unpack_trailer = _TRAILER.unpack_from
+_new = tuple.__new__
+
 DTYPES: tuple[np.dtype[Any], ...] = tuple(
     np.dtype(name) for name in ("float32", "float64", "complex128", "int64", "uint8")
 )
@@ -90,7 +95,7 @@ def dtype_number(dtype: np.dtype[Any]) -> int:
 
 
 def pack(
-    buffer: Bytes,
+    buffer: Bytes | memoryview,
     kind: int,
     dtype: int = 1,
     length: int = 0,
@@ -111,10 +116,10 @@ def pack(
     return end + TRAILER_BYTES
 
 
-def parse(buffer: Bytes, received: int, sender: str) -> Header:
+def parse(message: Bytes | memoryview, received: int, sender: str) -> Header:
     """Check and read a message of ``received`` bytes; `BadMessage` names ``sender`` if it is damaged."""
-    canary, kind, dtype, flags, message, iteration, round, _, length, seconds, delay, _ = (
-        _HEADER.unpack_from(buffer)
+    canary, kind, dtype, flags, number, iteration, round, _, length, seconds, delay, _ = _unpack(
+        message
     )
     if canary != CANARY:
         raise BadMessage(f"{sender}: header begins with {canary:#x}, wants {CANARY:#x}")
@@ -125,10 +130,10 @@ def parse(buffer: Bytes, received: int, sender: str) -> Header:
         raise BadMessage(
             f"{sender}: message has {received} bytes, its header says {end + TRAILER_BYTES}"
         )
-    (canary,) = _TRAILER.unpack_from(buffer, end)
+    (canary,) = _unpack_trailer(message, end)
     if canary != CANARY:
         raise BadMessage(f"{sender}: message ends with {canary:#x}, wants {CANARY:#x}")
-    return Header(kind, dtype, flags, message, iteration, round, length, seconds, delay)
+    return _new(Header, (kind, dtype, flags, number, iteration, round, length, seconds, delay))
 
 
 def payload(buffer: Bytes, length: int, dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -143,6 +148,12 @@ def message_bytes(length: int, dtype: np.dtype[Any]) -> int:
 
 def new_buffer(n_bytes: int) -> Bytes:
     """Return an uninitialised byte buffer that starts on a 64-byte boundary."""
-    raw = np.empty(n_bytes + 64, dtype=np.uint8)
+    return new_buffers(1, n_bytes)[0]
+
+
+def new_buffers(count: int, n_bytes: int) -> list[Bytes]:
+    """Return several such buffers, side by side: numpy asks for huge pages for large arrays only."""
+    stride = -(-n_bytes // 64) * 64
+    raw = np.empty(count * stride + 64, dtype=np.uint8)
     start = -raw.ctypes.data % 64
-    return raw[start : start + n_bytes]
+    return [raw[i : i + n_bytes] for i in range(start, start + count * stride, stride)]

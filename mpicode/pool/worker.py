@@ -47,12 +47,6 @@ class Sleep(NamedTuple):
     seconds: float
 
 
-class Step(NamedTuple):
-    """A part of the work is done, at a cost in rows; resumed with True if the request was withdrawn."""
-
-    cost: float
-
-
 class Send(NamedTuple):
     """Send the first ``n_bytes`` of the answer buffer to completion.
 
@@ -63,9 +57,11 @@ class Send(NamedTuple):
     last: bool
 
 
-Action = Receive | Sleep | Step | Send
+Action = Receive | Sleep | Send | float
+"""A number says that a part of the work is done, at that cost in rows; the loop is then resumed with True
+if the request was withdrawn."""
+
 RECEIVE = Receive()
-LOOK = Step(0.0)
 
 
 class Work(Protocol):
@@ -98,7 +94,7 @@ def worker_loop(
     behind = 0.0  # the master's run time less our clock
     try:
         work = make_work()
-        out = wire.payload(buffer, work.answer_length, work.dtype)
+        answer = _Answer(work, clock, buffer)
         yield _text(buffer, Kind.READY, socket.gethostname().encode(), 0)
     except Exception as error:
         failure = error
@@ -115,57 +111,61 @@ def worker_loop(
         if failure is not None or request.kind == Kind.WITHDRAW:
             continue  # the answer had left before the notice came
         try:
-            seconds = (
-                delay.seconds(worker, request.iteration, clock() + behind, work.load)
-                if delay is not None
-                else 0.0
-            )
-            yield from _answer(request, messages, work, seconds, clock, buffer, out)
+            seconds = 0.0
+            withdrawn = False
+            if delay is not None:
+                now = clock() + behind
+                seconds = delay.seconds(worker, request.iteration, now, work.load)
+                if seconds > 0.0:
+                    yield Sleep(seconds)
+                    withdrawn = yield 0.0
+            yield from answer(request, messages, seconds, withdrawn)
         except Exception as error:
             failure = error
             yield _failed(buffer, error)
 
 
-def _answer(
-    request: Request,
-    messages: list[int],
-    work: Work,
-    delay_seconds: float,
-    clock: Callable[[], float],
-    buffer: wire.Bytes,
-    out: NDArray[Any],
-) -> Generator[Action, Any, None]:
-    withdrawn = False
-    if delay_seconds > 0.0:
-        yield Sleep(delay_seconds)
-        withdrawn = yield LOOK
-    dtype = wire.dtype_number(work.dtype)
-    length = work.answer_length
-    began = clock()
-    missing = len(messages)
-    for message in messages:
-        missing -= 1
-        if not withdrawn:
-            for cost in work.compute(request, message, out):
-                withdrawn = yield Step(cost)
-                if withdrawn:
-                    break
-        if withdrawn:
-            yield Send(
-                wire.pack(
-                    buffer, Kind.DROPPED, dtype, 0, request.iteration, request.round, message,
-                    wire.LAST, clock() - began, delay_seconds,
-                ),
-                last=True,
-            )  # fmt: skip
-            return
-        yield Send(
+class _Answer:
+    """Computes the messages of a request and sends each when it is ready."""
+
+    def __init__(self, work: Work, clock: Callable[[], float], buffer: wire.Bytes) -> None:
+        self._compute = work.compute
+        self._clock = clock
+        self._buffer = memoryview(buffer)
+        self._out = wire.payload(buffer, work.answer_length, work.dtype)
+        self._dtype = wire.dtype_number(work.dtype)
+        self._length = work.answer_length
+        full_bytes = wire.message_bytes(work.answer_length, work.dtype)
+        self._send = Send(full_bytes, last=False), Send(full_bytes, last=True)
+
+    def __call__(
+        self, request: Request, messages: list[int], delay_seconds: float, withdrawn: bool
+    ) -> Generator[Action, Any, None]:
+        kind, iteration, round = request.kind, request.iteration, request.round
+        clock, out = self._clock, self._out
+        began = clock()
+        missing = len(messages)
+        for message in messages:
+            missing -= 1
+            if not withdrawn:
+                for cost in self._compute(request, message, out):
+                    withdrawn = yield cost
+                    if withdrawn:
+                        break
+            if withdrawn:
+                yield Send(
+                    wire.pack(
+                        self._buffer, Kind.DROPPED, self._dtype, 0, iteration, round, message,
+                        wire.LAST, clock() - began, delay_seconds,
+                    ),
+                    last=True,
+                )  # fmt: skip
+                return
             wire.pack(
-                buffer, request.kind, dtype, length, request.iteration, request.round, message,
+                self._buffer, kind, self._dtype, self._length, iteration, round, message,
                 0 if missing else wire.LAST, clock() - began, delay_seconds,
-            ),
-            last=not missing,
-        )  # fmt: skip
+            )  # fmt: skip
+            yield self._send[not missing]
 
 
 def _text(buffer: wire.Bytes, kind: Kind, text: bytes, number: int) -> Send:
