@@ -120,8 +120,13 @@ class Job:
         command = " ".join(self._command)
         return (
             f"{command}\n{what}\n--- stdout\n{self._out.read_text()}"
-            f"\n--- stderr\n{self._err.read_text()}"
+            f"\n--- stderr\n{_without_extensions(self._err.read_text())}"
         )
+
+
+def _without_extensions(text):
+    """Return what faulthandler wrote less its lists of compiled modules."""
+    return "\n".join(t for t in text.splitlines() if not t.startswith("Extension modules:"))
 
 
 def _environment(mpirun):

@@ -20,12 +20,20 @@ class Stage:
         self._folder.mkdir()
 
     def hold(self, what, rank, call=0):
-        """Have ``rank`` wait in its next ``what``, not before its ``call``-th."""
+        """Have ``rank`` wait in its next ``what``, not before its ``call``-th.
+
+        A rank that is held at an earlier one goes on.
+        """
         self._say(f"hold-{what}-{rank}", call)
 
-    def held(self, what, rank):
-        """Return a function that tells whether ``rank`` waits there."""
-        return (self._folder / f"held-{what}-{rank}").exists
+    def held(self, what, rank, call=0):
+        """Return a function that tells whether ``rank`` has come to wait there."""
+
+        def held():
+            told = self._folder / f"held-{what}-{rank}"
+            return told.exists() and int(told.read_text() or -1) >= call
+
+        return held
 
     def release(self, what, rank):
         """Let ``rank`` go on."""
@@ -35,8 +43,12 @@ class Stage:
         """Have ``rank`` raise an exception in its next ``what``, or ``how="exit"``."""
         self._say(f"{how}-{what}-{rank}", call)
 
+    def failed(self):
+        """Return whether that has happened."""
+        return (self._folder / "failed").exists()
+
     def failed_at(self):
-        """Return when that happened, on `time.monotonic`."""
+        """Return when, on `time.monotonic`."""
         return float((self._folder / "failed").read_text())
 
     def limit_files(self, rank, n_bytes):

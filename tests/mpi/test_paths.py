@@ -21,8 +21,6 @@ LATE = {"name": "fixed", "slow_workers": [1], "seconds": 0.01}
 BATCH = 100
 
 
-
-
 def _promises_an_exact_sum(name):
     code = codes.make(name, n_workers=N_WORKERS, **PARAMETERS.get(name, {}))
     return code.max_stragglers is not None

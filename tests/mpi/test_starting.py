@@ -54,9 +54,7 @@ def test_too_few_ranks(run, config, ranks, told):
 def test_a_launcher_of_another_mpi(run, config):
     """Each of its ranks finds itself alone; one of them says so."""
     path = config()
-    ranks = [
-        run(path, environment={"PMI_SIZE": "3", "PMI_RANK": str(rank)}) for rank in range(3)
-    ]
+    ranks = [run(path, environment={"PMI_SIZE": "3", "PMI_RANK": str(rank)}) for rank in range(3)]
     ended = [rank.wait() for rank in ranks]
     error = only_error(ended[0], 2)
     assert "3 ranks" in error

@@ -3,7 +3,8 @@
 What they tell each other are files in the folder ``stage`` beside this one. Points are named WHAT-RANK,
 with WHAT one of construct, gradient, evaluate (the master, on held-out data) and regularise (the master,
 once per iteration), and RANK that of MPI. The test writes ``hold-POINT``, ``raise-POINT`` or
-``exit-POINT``, with the number of the call from which on it counts; ``held-POINT`` answers the first.
+``exit-POINT``, with the number of the call from which on it counts; ``held-POINT`` answers the first,
+with the number of the call that is held.
 """
 
 import contextlib
@@ -19,15 +20,15 @@ import numpy as np
 from mpicode.problems import PROBLEMS
 
 STAGE = Path(__file__).parent / "stage"
-RANK = next((os.environ[k] for k in ("OMPI_COMM_WORLD_RANK", "PMI_RANK") if k in os.environ), "none")
+RANK = next(
+    (os.environ[k] for k in ("OMPI_COMM_WORLD_RANK", "PMI_RANK") if k in os.environ), "none"
+)
 
 
 class Watched(PROBLEMS["softmax"]):
     name = "watched"
 
-    def __init__(
-        self, *, l2: float = 0.0, n_features, n_classes, task, dtype=np.float64
-    ):
+    def __init__(self, *, l2: float = 0.0, n_features, n_classes, task, dtype=np.float64):
         super().__init__(l2=l2, n_features=n_features, n_classes=n_classes, task=task, dtype=dtype)
         self._calls = Counter()
         (STAGE / f"pid-{RANK}").write_text(str(os.getpid()))
@@ -59,10 +60,9 @@ class Watched(PROBLEMS["softmax"]):
             (STAGE / "failed").write_text(str(time.monotonic()))
             sys.exit(f"leaving in {point}")
         if self._due(f"hold-{point}", call):
-            (STAGE / f"held-{point}").touch()
-            while (STAGE / f"hold-{point}").exists():
+            (STAGE / f"held-{point}").write_text(str(call))
+            while self._due(f"hold-{point}", call):
                 time.sleep(0.001)
-            (STAGE / f"held-{point}").unlink()
 
     def _due(self, name, call):
         with contextlib.suppress(FileNotFoundError):
