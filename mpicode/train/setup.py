@@ -92,6 +92,12 @@ def build(config: Config) -> Setup:
 
 def _build(config: Config, opened: contextlib.ExitStack) -> Setup:
     run = config.run
+    dataset = opened.enter_context(open_dataset(config.data.path))
+    if run.n_workers > dataset.n_samples:
+        # said before a code of that size is made
+        raise ConfigError(
+            f"run.n_workers: {run.n_workers} workers, but only {dataset.n_samples} rows of data"
+        )
     code = codes.make(
         config.code.name, n_workers=run.n_workers, seed=run.seed, **config.code.parameters
     )
@@ -102,7 +108,6 @@ def _build(config: Config, opened: contextlib.ExitStack) -> Setup:
         seed=run.seed,
         read_run=read_run,
     )
-    dataset = opened.enter_context(open_dataset(config.data.path))
     dtype = np.dtype(run.dtype)
     problem = problems.make(
         config.problem.name,

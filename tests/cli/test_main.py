@@ -1,0 +1,151 @@
+import signal
+
+import pytest
+
+import mpicode
+from mpicode import cli
+from mpicode.errors import ConfigError, DataError, GaveUp, MpicodeError, WorkerFailed
+
+
+@pytest.fixture
+def main(capsys, monkeypatch):
+    """Run a command line in this process: exit code, stdout, stderr."""
+    monkeypatch.setenv("MPICODE_DEBUG", "")
+
+    def run(*arguments):
+        try:
+            code = cli.main(arguments)
+        except SystemExit as left:
+            code = left.code
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Let the command ``codes`` raise what it is told."""
+
+    def make(error):
+        def command(options):
+            raise error
+
+        parser = cli.parser()
+        monkeypatch.setattr(cli, "parser", lambda: parser)
+        parse = parser.parse_args
+
+        def parse_args(arguments):
+            options = parse(arguments)
+            options.command = command
+            return options
+
+        monkeypatch.setattr(parser, "parse_args", parse_args)
+
+    return make
+
+
+def error_lines(err):
+    return [line for line in err.splitlines() if line.startswith("mpicode: error: ")]
+
+
+def test_help_names_every_command_and_the_exit_codes(main):
+    code, out, err = main("--help")
+    assert (code, err) == (0, "")
+    assert out.startswith("usage: mpicode ")
+    for name in cli.COMMANDS:
+        assert f"\n    {name} " in out
+    assert "exit codes: 0 done, 2 wrong command line" in out
+
+
+def test_version(main):
+    assert main("--version") == (0, f"mpicode {mpicode.__version__}\n", "")
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_has_help(main, name):
+    code, out, _ = main(name, "--help")
+    assert code == 0
+    assert out.startswith(f"usage: mpicode {name}")
+    assert len(out.splitlines()) > 3
+
+
+@pytest.mark.parametrize("arguments", [(), ("frobnicate",), ("run",), ("run", "a", "--nothing")])
+def test_a_wrong_command_line(main, arguments):
+    code, out, err = main(*arguments)
+    assert (code, out) == (2, "")
+    assert ": error: " in err.splitlines()[-1]
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigError("run.n_workers: wrong"), 2),
+        (DataError("rows.h5: damaged"), 3),
+        (GaveUp("diverged"), 4),
+        (MpicodeError("inside"), 1),
+    ],
+)
+def test_our_errors_are_one_line_and_an_exit_code(main, failing, error, code):
+    failing(error)
+    assert main("codes") == (code, "", f"mpicode: error: {error}\n")
+
+
+def test_an_error_of_several_lines_becomes_one(main, failing):
+    failing(DataError("rows.h5:\n  line 3\r\n\n  is broken"))
+    assert main("codes")[2] == "mpicode: error: rows.h5: line 3 is broken\n"
+
+
+def test_a_worker_s_traceback_is_shown_as_it_is(main, failing):
+    failing(WorkerFailed("worker 3 on n1 raised an exception:\nTraceback\n  ...\nKeyError: 1"))
+    code, _, err = main("codes")
+    assert code == 1
+    assert err.splitlines() == [
+        "mpicode: error: worker 3 on n1 raised an exception:",
+        "Traceback",
+        "  ...",
+        "KeyError: 1",
+    ]
+
+
+def test_debug_shows_the_traceback_of_any_error(main, failing):
+    failing(ConfigError("run.n_workers: wrong"))
+    code, _, err = main("--debug", "codes")
+    assert code == 2
+    assert err.startswith("Traceback")
+    assert error_lines(err) == ["mpicode: error: run.n_workers: wrong"]
+
+
+def test_a_bug_has_a_traceback_and_exit_code_1(main, failing):
+    failing(ZeroDivisionError("ours"))
+    code, out, err = main("codes")
+    assert (code, out) == (1, "")
+    assert err.startswith("Traceback")
+    assert err.endswith("ZeroDivisionError: ours\n")
+
+
+def test_an_interrupt_is_not_taken_for_a_bug(main, failing):
+    failing(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        main("codes")
+
+
+def test_signals_that_ask_for_an_end(monkeypatch):
+    from mpicode.cli.signals import ENDING, StopRequest, ignore
+
+    before = {number: signal.getsignal(number) for number in ENDING}
+    try:
+        for number in ENDING:
+            stop = StopRequest()
+            assert not stop()
+            signal.raise_signal(number)
+            assert stop()
+            # the second one is no longer held back
+            assert all(signal.getsignal(each) == signal.SIG_DFL for each in ENDING)
+        ignore()
+        for number in ENDING:
+            signal.raise_signal(number)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
