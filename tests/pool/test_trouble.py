@@ -166,6 +166,19 @@ def test_a_damaged_answer_never_gets_through(stage, own, monkeypatch, place):
         list(made.pool.answers())
 
 
+class Short(Nothing):
+    """Work of a rank that read other data than the master."""
+
+    answer_length = 5
+
+
+def test_an_answer_of_another_length_never_gets_through(stage, own):
+    made = stage(1, make_work=lambda worker: Short())
+    made.pool.begin(Kind.GRADIENT, 0, np.zeros(7), own(1))
+    with pytest.raises(BadMessage, match=r"^worker 0: message 0 has 5 elements, wants 8$"):
+        list(made.pool.answers())
+
+
 def storm(stage, seed, n=5, iterations=150):
     """Rounds of random length over workers with random delays and messages; all that happened."""
     rng = np.random.default_rng(seed)
