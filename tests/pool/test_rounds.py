@@ -49,6 +49,16 @@ def test_times_with_bandwidth_by_hand(stage, own, ask):
     assert made.pool.bytes_received - received == ANSWER_BYTES
 
 
+def test_a_short_message_does_not_overtake_a_long_one(stage, own, ask):
+    # a request takes 2 s, the notice after it 1.125 s, an assignment of 20 messages 3.625 s
+    made = stage(1, parts=[1, 1, 1], costs=Costs(0.5, 0.25, bytes_per_second=64.0))
+    everything = [np.arange(20)]
+    assert len(ask(made.pool, 0, everything)) == 20
+    assert ask(made.pool, 1, everything, deadline=made.pool.now() + 0.25) == []
+    assert len(ask(made.pool, 2, everything)) == 20
+    assert [(row[4], row[6]) for row in made.log] == [(1, Outcome.DROPPED)]
+
+
 @pytest.mark.parametrize(("workers", "cores", "factor"), [(4, 2, 2.0), (4, 4, 1.0), (2, 8, 1.0)])
 def test_times_where_workers_share_cores(stage, own, ask, workers, cores, factor):
     made = stage(1, costs=Costs(0.5, 0.25, workers_per_node=workers, cores_per_node=cores))
@@ -101,6 +111,7 @@ def test_a_notice_ends_the_work_after_the_part_at_hand(stage, own, ask):
     # the notice lands at 2.75, in the second part, which ends at 4.25; the header is back at 4.5
     ask(made.pool, 1, own(2), enough=1)
     assert made.log == [(1, 0, 1, 1, 0, 4.5, Outcome.DROPPED)]
+    assert made.pool.n_stale == 0
     dropped = made.transport.of_kind(Kind.DROPPED, what="arrived")
     assert [(t - 0.25, w, i) for t, _, _, w, i in dropped] == [(4.5, 1, 0)]
     sizes = {slot.n_bytes for slot in made.transport.slots.values() if slot.worker == 1}

@@ -192,6 +192,16 @@ def test_an_interrupt_in_the_middle_of_a_wait(job):
     np.testing.assert_array_equal(result.parameters, shorter.parameters)
 
 
+def test_an_interrupt_where_no_wait_has_to_ask():
+    """As when every answer has landed by the time the master looks."""
+    pool, gradient = coded(codes.make("uncoded", n_workers=3))
+    watch, pool.interrupted = interrupt_after(3)
+    problem = problems.make("least-squares", {}, n_features=2, task="regression")
+    optimizer = optimizers.make("gradient-descent", {"step_size": 1.0}, n_parameters=3)
+    result = train(pool, gradient, problem, optimizer, np.ones(3), Run(), None, [watch])
+    assert (result.outcome, result.n_iterations) == ("interrupted", 3)
+
+
 def test_an_interrupt_before_anything(job):
     with pytest.raises(GaveUp, match="interrupted while 5 of 5 workers got ready"):
         mpicode.run(job(), interrupted=lambda: True)
