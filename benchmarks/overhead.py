@@ -1,9 +1,9 @@
 """What the pool costs when nobody straggles and nothing is computed.
 
-One mpirun, a master and 8 workers. Five loops take turns, many times over, in the same processes and
-with the same buffers throughout:
+One mpirun, a master and 8 workers. Five loops take turns, many times over, in the same processes
+and with the same buffers throughout:
 
-bare    ``Irecv``/``Isend``/``Waitall`` written by hand; the parameters are written once per iteration
+bare    ``Irecv``/``Isend``/``Waitall`` by hand; the parameters are written once per iteration
 again   the same loop once more: how far apart two equal loops come out, the noise
 pool    ``WorkerPool`` with its headers, checks, snapshots and withdrawal notices, no decoding
 sum     the bare loop, and the sum of the answers by BLAS on a stacked receive buffer
@@ -72,7 +72,9 @@ class Work:
 
     def compute(self, request, message, out):
         if request.iteration == 0:
-            out[:] = 1.0  # once: what is in fresh memory may be denormal numbers, which are slow to add
+            out[:] = (
+                1.0  # once: what is in fresh memory may be denormal numbers, which are slow to add
+            )
         if request.round == BARE_ROUND:
             from mpi4py import MPI
 

@@ -1,6 +1,7 @@
 """Coded distributed gradient descent over MPI.
 
-Importing the package is light: neither mpi4py nor h5py nor scipy is loaded before something needs it.
+Importing the package is light: neither mpi4py nor h5py nor scipy is loaded before something needs
+it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The command line: one file per command; this one tells them apart and says what went wrong.
 
 To add a command, write ``cli/NAME.py`` with ``add_parser(subparsers)``, which sets ``command`` to a
-function from the parsed arguments to an exit code, and add NAME to ``COMMANDS``. Heavy imports go inside
-that function: ``mpicode --help`` loads none of them.
+function from the parsed arguments to an exit code, and add NAME to ``COMMANDS``. Heavy imports go
+inside that function: ``mpicode --help`` loads none of them.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ class StopRequest:
             signal.signal(number, self._remember)
 
     def __call__(self) -> bool:
+        """Return whether a signal has come."""
         return self._signal is not None
 
     def _remember(self, number: int, frame: FrameType | None) -> None:

@@ -16,8 +16,8 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "simulate",
         help="compare the waiting of codes under a virtual clock",
-        description="Only the arrivals of a run, under a virtual clock: the delays are those of the "
-        "configuration, the same for every code; computing takes [virtual] seconds_per_row. "
+        description="Only the arrivals of a run, under a virtual clock: the delays are those of "
+        "the configuration, the same for every code; computing takes [virtual] seconds_per_row. "
         "('mpicode run --simulate' does the mathematics as well.)",
     )
     add_config_arguments(parser)

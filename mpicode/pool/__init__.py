@@ -1,6 +1,7 @@
 """Rounds over workers: requests out, coded vectors in, late ones told apart.
 
-The pool never sees a scheme: its caller says when to stop waiting. `mpi` is imported only by who uses it.
+The pool never sees a scheme: its caller says when to stop waiting. `mpi` is imported only by who
+uses it.
 """
 
 from .pool import Answer, WorkerPool, largest_answer

@@ -27,11 +27,11 @@ def sharpen_sleep() -> None:
 class Backoff:
     """Call `pause` after each look that found nothing, `reset` after one that did.
 
-    For 100 us it returns at once: answers of microseconds must not pay for a sleep, and where ranks
-    share cores, MPI yields the core in each look by itself (to yield once more would let every other
-    waiting rank look twice). Then it sleeps for a twentieth of the time waited so far, so that no wait
-    becomes longer by more than that; at least 20 us, at most 1 ms, and 5 ms once nothing has come for
-    a second.
+    For 1 ms it returns at once: answers of microseconds must not pay for a sleep, and where ranks
+    share cores, MPI yields the core in each look by itself (to yield once more would let every
+    other waiting rank look twice). Then it sleeps for 2 % of the time waited so far, so that no
+    wait becomes longer by more than that; at least 20 us, at most 1 ms, and 5 ms once nothing has
+    come for a second.
     """
 
     __slots__ = ("_since",)

@@ -1,10 +1,10 @@
 """Rounds over MPI: the only file that imports ``mpi4py.MPI``, and the only one that knows ranks.
 
-Worker ``i`` is rank ``i + 1`` of a duplicate of the caller's communicator. Requests, and assignments
-before them, travel with one tag; notices one way and answers the other way share a second one. Whoever
-starts a transfer owns its buffer until it has completed. Transfers that recur are persistent: an
-iteration starts them, it does not describe them again; and each recurs in the buffer it used before,
-since that is the one in the cache.
+Worker ``i`` is rank ``i + 1`` of a duplicate of the caller's communicator. Requests, and
+assignments before them, travel with one tag; notices one way and answers the other way share a
+second one. Whoever starts a transfer owns its buffer until it has completed. Transfers that recur
+are persistent: an iteration starts them, it does not describe them again; and each recurs in the
+buffer it used before, since that is the one in the cache.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ def abort(exit_code: int) -> None:
 
 
 def group(comm: MPI.Intracomm, n_workers: int) -> MPI.Intracomm | None:
-    """Return a duplicate of the first ``n_workers + 1`` ranks of ``comm``, None on surplus ranks."""
+    """Return a duplicate of ranks 0 to ``n_workers`` of ``comm``, None on surplus ranks."""
     color = 0 if comm.rank <= n_workers else MPI.UNDEFINED
     part = comm.Split(color, key=comm.rank)
-    return None if part == MPI.COMM_NULL else part
+    return part if isinstance(part, MPI.Intracomm) and part != MPI.COMM_NULL else None
 
 
 class MPIMaster:
-    """The master's end of the wire: one receive is pending for each worker that has something to say.
+    """The master's end of the wire: a receive is pending for each worker with something to say.
 
     comm : what `group` returned; it is freed by `close`
     """
@@ -74,7 +74,7 @@ class MPIMaster:
         self._free: list[list[Slot]] = [[] for _ in range(self.n_workers)]
         buffers = wire.new_buffers(self.n_workers, largest)
         self._pending = [self._new_slot(worker, buffer) for worker, buffer in enumerate(buffers)]
-        self._handles: list[MPI.Request] = [slot.handle for slot in self._pending]
+        self._handles: list[MPI.Prequest] = [slot.handle for slot in self._pending]
         self._listening = [True] * self.n_workers
         self._ready = [True] * self.n_workers  # the pending slot listens, or could
         MPI.Prequest.Startall(self._handles)
@@ -126,7 +126,8 @@ class MPIMaster:
                 handle.Free()
 
     def wait(self, deadline: float | None = None) -> list[Slot]:
-        # one call looks at all of them: each call of MPI may yield the core to all other ranks on it
+        # one call looks at all of them: each call of MPI may yield the core to all other ranks on
+        # it
         look, handles, statuses = MPI.Request.Testsome, self._handles, self._statuses
         backoff = self._backoff
         backoff.reset()
@@ -190,7 +191,8 @@ class MPIWorker:
     """A worker's end of the wire: it carries out what `worker_loop` yields.
 
     Requests have ``payload_length`` elements of ``dtype``; ``n_messages`` is the most that can be
-    assigned to one worker. ``buffer`` is where answers are put together, ``answer_bytes`` long as a rule.
+    assigned to one worker. ``buffer`` is where answers are put together, ``answer_bytes`` long as a
+    rule.
     """
 
     def __init__(

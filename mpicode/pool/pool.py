@@ -25,7 +25,7 @@ _NOT_CURRENT = (-1, -1)
 _INT64 = np.dtype(np.int64)
 
 Log = Callable[[int, int, int, int, int, float, Outcome], None]
-"""Called for each message: iteration, round, message, worker, iteration of its parameters, seconds, outcome."""
+"""Called for each message with the fields of a row of /messages."""
 
 
 class Answer:
@@ -69,13 +69,19 @@ class WorkerPool:
     At most one request and one notice are outstanding per worker: a busy worker is not asked again
     until it has answered, and one whose answer nobody can use any more is told so once.
 
-    Per round: ``begin``, then iterate over ``answers`` for as long as more are needed, then ``end``.
-    ``compute_seconds``, ``delay_seconds`` and ``latency_seconds``, (n_workers,), hold the worker's own
-    time, the delay injected and the time from request to answer, NaN for those who have not answered.
+    Per round: ``begin``, then iterate over ``answers`` for as long as more are needed, then
+    ``end``. ``compute_seconds``, ``delay_seconds`` and ``latency_seconds``, (n_workers,), hold the
+    worker's own time, the delay injected and the time from request to answer, NaN for those who
+    have not answered.
     """
 
     def __init__(
-        self, transport: Transport, *, payload_length: int, dtype: np.dtype[Any], log: Log | None = None
+        self,
+        transport: Transport,
+        *,
+        payload_length: int,
+        dtype: np.dtype[Any],
+        log: Log | None = None,
     ) -> None:
         n_workers = transport.n_workers
         self.n_workers = n_workers
@@ -120,7 +126,9 @@ class WorkerPool:
         while waiting:
             arrived = self._transport.wait()
             if not arrived and self.interrupted():
-                raise GaveUp(f"interrupted while {len(waiting)} of {self.n_workers} workers got ready")
+                raise GaveUp(
+                    f"interrupted while {len(waiting)} of {self.n_workers} workers got ready"
+                )
             for slot in arrived:
                 header = self._open(slot)
                 self.hosts[slot.worker] = _text(slot, header).decode()
@@ -136,7 +144,7 @@ class WorkerPool:
         wanted: Sequence[NDArray[np.integer[Any]]],
         round: int = 0,
     ) -> None:
-        """Ask each idle worker ``i`` for the messages ``wanted[i]`` at ``payload``, (payload_length,).
+        """Ask each idle worker ``i`` for messages ``wanted[i]`` at ``payload``, (payload_length,).
 
         Busy workers are asked as soon as they have answered, if that is before `end`.
         """
@@ -151,12 +159,16 @@ class WorkerPool:
         self._wanted = wanted
         self.n_stale = self.n_withdrawn = 0
         self._seconds.fill(np.nan)
-        idle = [w for w in self._everyone if self._tasks[w] is None] if self._n_busy else self._everyone
+        idle = (
+            [w for w in self._everyone if self._tasks[w] is None]
+            if self._n_busy
+            else self._everyone
+        )
         self._asked = [False] * self.n_workers
         self._ask(idle)
 
     def answers(self, deadline: float | None = None) -> Iterator[Answer]:
-        """Yield the answers to the current round as they land, until ``deadline`` (run time in seconds).
+        """Yield the answers to the current round as they land, until ``deadline`` (run time, s).
 
         It also ends when nobody is left who could answer, or when the run is interrupted.
         """
@@ -205,7 +217,7 @@ class WorkerPool:
         self._transport.recycle(slot)
 
     def close(self, grace_seconds: float = 5.0) -> list[int]:
-        """Tell every worker to leave; return those that have not said goodbye in ``grace_seconds``."""
+        """Tell every worker to leave; return those that do not within ``grace_seconds``."""
         transport = self._transport
         self._key = _NOT_CURRENT
         transport.interrupted = lambda: False
@@ -265,12 +277,12 @@ class WorkerPool:
         self.bytes_sent += len(asked) * len(snapshot.buffer)
 
     def _settle(self, workers: Sequence[int]) -> list[int]:
-        """Give ``workers`` the assignment this round asks for; return those who have a part in it."""
+        """Assign what this round asks for to ``workers``; return those who have a part in it."""
         for worker in workers:
             self._asked[worker] = True
             messages = self._wanted[worker]
             if messages is not self._assigned[worker]:
-                if not np.array_equal(messages, self._assigned[worker]):
+                if len(messages) and not np.array_equal(messages, self._assigned[worker]):
                     self._assign(worker, messages)
                 self._assigned[worker] = messages
         all_have_it = all(map(operator.is_, self._wanted, self._assigned))

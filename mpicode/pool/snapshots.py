@@ -1,8 +1,8 @@
 """Immutable requests, shared by all workers that were sent the same one.
 
-A snapshot may be written only while nobody reads it, and a send cannot be cancelled. So each counts its
-readers (``pins``), two rotate, and a worker that does not read holds at most one of its own: there are
-never more than ``n_workers + 2``.
+A snapshot may be written only while nobody reads it, and a send cannot be cancelled. So each counts
+its readers (``pins``), two rotate, and a worker that does not read holds at most one of its own:
+there are never more than ``n_workers + 2``.
 """
 
 from __future__ import annotations

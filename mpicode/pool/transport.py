@@ -1,4 +1,4 @@
-"""What a pool needs of a transport; `mpi.MPIMaster` and `virtual.VirtualMaster` are the two there are."""
+"""What a pool needs of a transport; `mpi` and `virtual` have the two there are."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .snapshots import Snapshot
 class Slot:
     """A buffer for answers of one worker; ``n_bytes`` of it have arrived.
 
-    ``values``, (answer_length,), is the payload of a full answer, which has ``full_bytes``; ``sender`` is
-    how errors name the worker; ``handle`` belongs to the transport.
+    ``values``, (answer_length,), is the payload of a full answer, which has ``full_bytes``;
+    ``sender`` is how errors name the worker; ``handle`` belongs to the transport.
     """
 
     __slots__ = ("buffer", "full_bytes", "handle", "n_bytes", "sender", "values", "view", "worker")
@@ -63,7 +63,7 @@ class Transport(Protocol):
         """Let go of what this transport keeps for a snapshot that nobody reads."""
 
     def wait(self, deadline: float | None = None) -> list[Slot]:
-        """Return what has arrived, waiting for at least one; nothing at ``deadline`` or when interrupted."""
+        """Wait for at least one answer; return none at ``deadline`` or when interrupted."""
 
     def recycle(self, slot: Slot) -> None:
         """Take a slot back that `wait` returned."""

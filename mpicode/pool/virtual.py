@@ -1,9 +1,9 @@
 """The same workers in this process, under a virtual clock.
 
-Events (a request lands, a worker wakes, an answer lands) are carried out in the order of their virtual
-times, ties in the order they were made. The clock never reads a real one: computing takes a modelled
-time per row, messages a latency and a time per byte, and the master's own work takes none. So a run is
-the same to the last bit however busy the machine is.
+Events (a request lands, a worker wakes, an answer lands) are carried out in the order of their
+virtual times, ties in the order they were made. The clock never reads a real one: computing takes a
+modelled time per row, messages a latency and a time per byte, and the master's own work takes none.
+So a run is the same to the last bit however busy the machine is.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class _Worker:
 class VirtualMaster:
     """A transport whose workers are generators in this process.
 
-    ``left_out_bytes``: requests and full answers take the time of so many bytes more than they have.
+    ``left_out_bytes``: requests and full answers take the time of so many bytes more.
     """
 
     def __init__(
@@ -130,7 +130,9 @@ class VirtualMaster:
                 return []
             if not self._events:
                 if deadline is None:
-                    raise GaveUp("waiting for answers, but no worker is computing and none is in flight")
+                    raise GaveUp(
+                        "waiting for answers, but no worker is computing and none is in flight"
+                    )
                 self._time = max(self._time, deadline)
                 return []
             if deadline is not None and self._events[0][0] > deadline:

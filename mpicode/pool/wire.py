@@ -1,8 +1,8 @@
 """The bytes of a message: a header of 64 bytes, the payload, and a canary behind it.
 
-All messages have this form, in both directions. A request is the same for every worker, so that all of
-them are sent from one snapshot; what differs from worker to worker, the numbers of the messages it is
-to compute, is told beforehand (``ASSIGN``) and holds until told otherwise.
+All messages have this form, in both directions. A request is the same for every worker, so that all
+of them are sent from one snapshot; what differs from worker to worker, the numbers of the messages
+it is to compute, is told beforehand (``ASSIGN``) and holds until told otherwise.
 
 =========  ========  =====================================================================
 bytes      type      field
@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 from ..errors import MpicodeError
 
 Bytes = NDArray[np.uint8]
+Buffer = Bytes | memoryview
 
 CANARY = 0x6D7069636F646531
 HEADER_BYTES = 64
@@ -106,7 +107,7 @@ def pack(
     seconds: float = 0.0,
     delay_seconds: float = 0.0,
 ) -> int:
-    """Write header and canary around the payload in ``buffer``; return the message's length in bytes."""
+    """Write header and canary around the payload in ``buffer``; return the bytes in all."""
     _HEADER.pack_into(
         buffer, 0, CANARY, kind, dtype, flags, message, iteration, round, 0, length, seconds,
         delay_seconds, 0,
@@ -117,7 +118,7 @@ def pack(
 
 
 def parse(message: Bytes | memoryview, received: int, sender: str) -> Header:
-    """Check and read a message of ``received`` bytes; `BadMessage` names ``sender`` if it is damaged."""
+    """Read the header of a message of ``received`` bytes; a damaged one is a `BadMessage`."""
     canary, kind, dtype, flags, number, iteration, round, _, length, seconds, delay, _ = _unpack(
         message
     )
@@ -152,7 +153,7 @@ def new_buffer(n_bytes: int) -> Bytes:
 
 
 def new_buffers(count: int, n_bytes: int) -> list[Bytes]:
-    """Return several such buffers, side by side: numpy asks for huge pages for large arrays only."""
+    """Return several such buffers, side by side: only large arrays get huge pages."""
     stride = -(-n_bytes // 64) * 64
     raw = np.empty(count * stride + 64, dtype=np.uint8)
     start = -raw.ctypes.data % 64

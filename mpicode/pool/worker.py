@@ -1,8 +1,8 @@
 """What a worker does, written once for every transport.
 
 `worker_loop` is a generator. It yields the few things that a transport must do for it (wait for a
-request, sleep, look for a notice, send) and is resumed with the outcome. Under MPI these are real; under
-the virtual clock they are events. The worker itself cannot tell which.
+request, sleep, look for a notice, send) and is resumed with the outcome. Under MPI these are real;
+under the virtual clock they are events. The worker itself cannot tell which.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class Send(NamedTuple):
 
 
 Action = Receive | Sleep | Send | float
-"""A number says that a part of the work is done, at that cost in rows; the loop is then resumed with True
-if the request was withdrawn."""
+"""A number says that a part of the work is done, at that cost in rows; the loop is then
+resumed with True if the request was withdrawn."""
 
 RECEIVE = Receive()
 
@@ -75,7 +75,7 @@ class Work(Protocol):
     """Share of all blocks that this worker holds."""
 
     def compute(self, request: Request, message: int, out: NDArray[Any]) -> Iterator[float]:
-        """Fill ``out``, (answer_length,), with ``message``; after each part yield its cost in rows."""
+        """Fill ``out``, (answer_length,) with ``message``; yield the cost in rows of each part."""
 
 
 def worker_loop(
@@ -87,7 +87,8 @@ def worker_loop(
 ) -> Generator[Action, Any, BaseException | None]:
     """Answer requests until told to stop; return the exception that ended the work, if one did.
 
-    ``buffer`` is where answers are put together; only this generator writes it, and only between sends.
+    ``buffer`` is where answers are put together; only this generator writes it, and only between
+    sends.
     """
     failure: BaseException | None = None
     messages: list[int] = []
@@ -171,7 +172,9 @@ class _Answer:
 def _text(buffer: wire.Bytes, kind: Kind, text: bytes, number: int) -> Send:
     text = text[: len(buffer) - wire.HEADER_BYTES - wire.TRAILER_BYTES]
     buffer[wire.HEADER_BYTES : wire.HEADER_BYTES + len(text)] = np.frombuffer(text, dtype=np.uint8)
-    return Send(wire.pack(buffer, kind, _BYTE, len(text), message=number, flags=wire.LAST), last=True)
+    return Send(
+        wire.pack(buffer, kind, _BYTE, len(text), message=number, flags=wire.LAST), last=True
+    )
 
 
 def _failed(buffer: wire.Bytes, error: BaseException) -> Send:

@@ -1,4 +1,4 @@
-"""Only the arrivals of a run, under the virtual clock: who answers when, and when that is enough."""
+"""Only the arrivals of a run, under the virtual clock: who answers when, and when it is enough."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class _Rows:
 def simulate(config: Config) -> Arrivals:
     """Return what ``run.iterations`` synchronous iterations would take, mathematics left out.
 
-    The same pool, workers, decoder and delays as in a run, so ``mpicode run --simulate`` takes exactly
-    these times.
+    The same pool, workers, decoder and delays as in a run, so ``mpicode run --simulate`` takes
+    exactly these times.
     """
     setup = build(config)
     try:

@@ -25,13 +25,13 @@ _GRACE_SECONDS = 5.0
 class CodedWorkers:
     """The workers of a gradient code, on the ranks of ``comm``.
 
-    A context manager that every rank of ``comm`` enters. Rank 0, the master, goes on at once and calls
-    `gradient`; ranks 1 to ``code.n_workers`` serve it inside ``with`` until rank 0 leaves; any other rank
-    passes through.
+    A context manager that every rank of ``comm`` enters. Rank 0, the master, goes on at once and
+    calls `gradient`; ranks 1 to ``code.n_workers`` serve it inside ``with`` until rank 0 leaves;
+    any other rank passes through.
 
     comm         : an mpi4py communicator; it is duplicated, so its own messages cannot meet ours
     code         : the same on every rank, as ``mpicode.codes.make`` gives it
-    gradient     : ``gradient(x, block)`` returns the gradient of one block at ``x``, (n_parameters,),
+    gradient     : ``gradient(x, block)`` gives the gradient of one block at ``x``, (n_parameters,),
                    or a pair of it and the block's loss; called by the workers alone
     n_parameters : length of ``x``
     dtype        : of the messages and of the ``x`` that workers see, float32 or float64
@@ -84,10 +84,10 @@ class CodedWorkers:
         return self
 
     def gradient(self, x: ArrayLike) -> NDArray[np.float64]:
-        """Return the sum of all blocks' gradients at ``x``, (n_parameters,); the master alone may ask.
+        """Return the sum of all blocks' gradients at ``x``, (n_parameters,); for the master alone.
 
-        The answer is valid until the next call. ``last`` then tells loss, residual, who answered and how
-        long it took. Raises `WorkerFailed` with the traceback of an exception on a worker.
+        The answer is valid until the next call. ``last`` then tells loss, residual, who answered
+        and how long it took. Raises `WorkerFailed` with the traceback of an exception on a worker.
         """
         x = np.asarray(x)
         if x.shape != (self._n_parameters,):

@@ -15,7 +15,6 @@ from .. import kernels
 from ..config import Config
 from ..errors import ConfigError, MpicodeError
 from ..pool import WorkerPool, largest_answer, wire, worker_loop
-from ..pool.transport import Transport
 from ..pool.virtual import Costs, VirtualMaster
 from ..results import RunWriter
 from .coded_gradient import CodedGradient
@@ -86,9 +85,7 @@ def _run_virtual(
             costs(config),
         )
         transport.interrupted = interrupted
-        pool = WorkerPool(
-            transport, payload_length=setup.problem.n_parameters, dtype=setup.dtype
-        )
+        pool = WorkerPool(transport, payload_length=setup.problem.n_parameters, dtype=setup.dtype)
         return _master(setup, pool, "virtual clock", recorders)
     finally:
         setup.close()

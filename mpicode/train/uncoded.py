@@ -15,8 +15,9 @@ def uncoded_delay(delay: Delay, n_workers: int, started: NDArray[np.float64]) ->
 
     started : (n_iterations,) run time at which each iteration began
 
-    Exact for delays that are independent from request to request; for those that run in time, it takes
-    the delays at the times this run met them. Of very long runs every k-th iteration is looked at.
+    Exact for delays that are independent from request to request; for those that run in time, it
+    takes the delays at the times this run met them. Of very long runs every k-th iteration is
+    looked at.
     """
     every = max(1, len(started) * n_workers // _MOST_LOOKS)
     longest = [
