@@ -1,4 +1,4 @@
-"""Exceptions, killed workers, refused files: every rank ends soon, and what was written is readable."""
+"""Exceptions, killed workers, refused files: all ranks end soon, what they wrote is readable."""
 
 import os
 import signal

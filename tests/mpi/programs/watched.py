@@ -1,10 +1,10 @@
 """A user's problem that a test can watch, hold and make fail while it runs under MPI.
 
-What they tell each other are files in the folder ``stage`` beside this one. Points are named WHAT-RANK,
-with WHAT one of construct, gradient, evaluate (the master, on held-out data) and regularise (the master,
-once per iteration), and RANK that of MPI. The test writes ``hold-POINT``, ``raise-POINT`` or
-``exit-POINT``, with the number of the call from which on it counts; ``held-POINT`` answers the first,
-with the number of the call that is held.
+What they tell each other are files in the folder ``stage`` beside this one. Points are named
+WHAT-RANK, with WHAT one of construct, gradient, evaluate (the master, on held-out data) and
+regularise (the master, once per iteration), and RANK that of MPI. The test writes ``hold-POINT``,
+``raise-POINT`` or ``exit-POINT``, with the number of the call from which on it counts;
+``held-POINT`` answers the first, with the number of the call that is held.
 """
 
 import contextlib
