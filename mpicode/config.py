@@ -225,22 +225,31 @@ class Config:
 
 
 def override(tables: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
-    """Return ``tables`` with each ``table.key=value`` put in; what is no TOML value is a string."""
+    """Return ``tables`` with each ``table.key=value`` put in; a value that is no TOML is a string.
+
+    Another ``name`` names another part, so the parameters of the one in the file go with it.
+    """
     changed = copy.deepcopy(dict(tables))
-    for text in overrides:
-        key, equals, value = text.partition("=")
-        table, dot, name = key.strip().partition(".")
-        if not (equals and dot and table and name):
-            raise ConfigError(f"--set {text}: wants table.key=value")
-        try:
-            parsed = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            parsed = value.strip()
+    changes = [_change(text) for text in overrides]
+    for table, name, value in sorted(changes, key=lambda change: change[1] != "name"):
         target = changed.setdefault(table, {})
         if not isinstance(target, dict):
             raise ConfigError(f"{table}: wants a table, got {target!r}")
-        target[name] = parsed
+        if name == "name" and target.get("name") != value:
+            target.clear()
+        target[name] = value
     return changed
+
+
+def _change(text: str) -> tuple[str, str, Any]:
+    key, equals, value = text.partition("=")
+    table, dot, name = key.strip().partition(".")
+    if not (equals and dot and table and name):
+        raise ConfigError(f"--set {text}: wants table.key=value")
+    try:
+        return table, name, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return table, name, value.strip()
 
 
 def _plain(value: Any) -> Any:

@@ -377,3 +377,13 @@ def test_the_jobs_we_ship_are_read(path):
 
 def test_there_are_jobs_to_read():
     assert JOBS
+
+
+def test_another_name_takes_the_parameters_of_the_one_in_the_file_along():
+    tables = {"code": {"name": "cyclic", "n_stragglers": 3}, "run": {"n_workers": 9}}
+    assert override(tables, ["code.name=uncoded"])["code"] == {"name": "uncoded"}
+    # whatever the order, and what is set besides stays
+    changed = override(tables, ["code.n_blocks=18", "code.name=uncoded"])
+    assert changed == {"code": {"name": "uncoded", "n_blocks": 18}, "run": {"n_workers": 9}}
+    # the same name again changes nothing
+    assert override(tables, ["code.name=cyclic"]) == tables
