@@ -39,6 +39,13 @@ class Deeper(Tuned):
         self.layers = layers
 
 
+class Closed(Tuned):
+    name = "closed"
+
+    def __init__(self, *, depth: int) -> None:
+        super().__init__(rate=0.5, depth=depth, n_workers=1)
+
+
 class Inherited(Tuned):
     name = "inherited"
 
@@ -81,6 +88,12 @@ def test_what_a_constructor_hands_on_are_parameters_too():
     known = parameters_of(Deeper)
     assert list(known) == ["layers", "depth", "rate", "mode", "n_workers", "seed"]
     assert known["depth"].annotation is str
+
+
+def test_what_a_constructor_does_not_hand_on_is_no_parameter():
+    assert list(parameters_of(Closed)) == ["depth"]
+    part = Registry("part", (Closed,)).make("closed", {"depth": 3}, n_workers=9)
+    assert part.given == (0.5, 3, "fast", 1, 0)
 
 
 def test_a_parameter_without_annotation_takes_anything():

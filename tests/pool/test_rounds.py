@@ -189,6 +189,49 @@ def test_messages_change_hands_between_rounds(stage, ask):
     assert 0 in [entry[3] for entry in sent(Kind.ASSIGN)[3 + len(told) :]]
 
 
+def test_the_same_assignment_round_after_round(stage, ask):
+    """The short way of a settled run: one object says what is wanted, and everybody is idle."""
+    made = stage(3, delays={(1, 2): 1.0, (1, 5): 1.0})
+    wanted = [np.array([0]), np.array([1]), np.array([2])]
+    for iteration in range(8):
+        # those who are late are told so each time, and heard before the next round
+        slow = iteration in (2, 5)
+        assert len(ask(made.pool, iteration, wanted, enough=2 if slow else 3)) == 3 - slow
+        assert made.pool.n_withdrawn == slow
+        if slow:
+            assert ask(made.pool, 100 + iteration, [wanted[0], [], []]) == [(0, 0)]
+            assert ask(made.pool, 200 + iteration, [wanted[0], [], []]) == [(0, 0)]
+    notices = made.transport.of_kind(Kind.WITHDRAW)
+    assert [(worker, iteration) for *_, worker, iteration in notices] == [(1, 2), (1, 5)]
+
+
+def test_one_whose_answer_came_between_rounds_can_be_told_again(stage, ask):
+    # its news lands together with, and behind, the answer that ends iteration 2: while worker 0
+    # sends 136 bytes for 2.375 s, worker 1 wakes and sends 72 bytes for 1.375 s
+    made = stage(
+        2, delays={(1, 1): 9.625, (1, 3): 9.0}, together=True,
+        costs=Costs(0.5, 0.25, bytes_per_second=64.0),
+    )  # fmt: skip
+    wanted = [np.array([0]), np.array([1])]
+    assert len(ask(made.pool, 0, wanted)) == 2
+    assert ask(made.pool, 1, wanted, enough=1) == [(0, 0)]
+    assert made.pool.n_withdrawn == 1
+    assert ask(made.pool, 2, wanted, enough=1) == [(0, 0)]
+    assert [row[3:5] for row in made.log] == [(1, 1)]
+    assert made.transport.requests == [0, 0]
+    assert ask(made.pool, 3, wanted, enough=1) == [(0, 0)]
+    assert made.pool.n_withdrawn == 1
+
+
+def test_one_without_a_part_is_never_asked(stage, ask):
+    made = stage(3)
+    wanted = [np.array([0, 1]), np.array([], dtype=int), np.array([2])]
+    for iteration in range(4):
+        assert sorted(ask(made.pool, iteration, wanted)) == [(0, 0), (0, 1), (2, 2)]
+        assert np.isnan(made.pool.latency_seconds[1])
+    assert {entry[3] for entry in made.transport.of_kind(Kind.GRADIENT)} == {0, 2}
+
+
 def test_two_rounds_of_one_iteration_are_told_apart(stage, own, ask):
     made = stage(2, parts={0: [4], 1: [5]})
     assert ask(made.pool, 0, own(2), enough=1, round=0) == [(0, 0)]
