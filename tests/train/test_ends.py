@@ -6,17 +6,11 @@ import numpy as np
 import pytest
 
 import mpicode
-from mpicode import codes, optimizers, problems
-from mpicode.config import Config, Run
-from mpicode.errors import GaveUp, NotDecodable
+from mpicode import codes
+from mpicode.config import Config
+from mpicode.errors import GaveUp
 from mpicode.outcomes import Outcome
-from mpicode.pool import Request, WorkerPool, largest_answer
-from mpicode.pool.delays import make as make_delay
-from mpicode.pool.virtual import Costs, VirtualMaster
 from mpicode.results import read_run
-from mpicode.train.coded_gradient import CodedGradient
-from mpicode.train.loop import train
-from mpicode.train.progress import Progress
 from mpicode.train.setup import build
 
 
@@ -192,16 +186,6 @@ def test_an_interrupt_in_the_middle_of_a_wait(job):
     np.testing.assert_array_equal(result.parameters, shorter.parameters)
 
 
-def test_an_interrupt_where_no_wait_has_to_ask():
-    """As when every answer has landed by the time the master looks."""
-    pool, gradient = coded(codes.make("uncoded", n_workers=3))
-    watch, pool.interrupted = interrupt_after(3)
-    problem = problems.make("least-squares", {}, n_features=2, task="regression")
-    optimizer = optimizers.make("gradient-descent", {"step_size": 1.0}, n_parameters=3)
-    result = train(pool, gradient, problem, optimizer, np.ones(3), Run(), None, [watch])
-    assert (result.outcome, result.n_iterations) == ("interrupted", 3)
-
-
 def test_an_interrupt_before_anything(job):
     with pytest.raises(GaveUp, match="interrupted while 5 of 5 workers got ready"):
         mpicode.run(job(), interrupted=lambda: True)
@@ -321,119 +305,6 @@ def test_recorders_are_called_in_order_after_each_iteration(job):
     assert [call[0] for call in calls] == ["a", "b"] * 3
     assert [call[1] for call in calls[::2]] == result.history["started"].tolist()
     assert [call[2] for call in calls[::2]] == result.history["n_arrived"].tolist()
-
-
-class Zero:
-    """Work that answers zeros after one row."""
-
-    answer_length = 4
-    dtype = np.dtype(np.float64)
-    load = 1.0
-
-    def compute(self, request: Request, message, out):
-        out[:] = 0
-        yield 1.0
-
-
-class Insatiable(codes.GradientCode):
-    """Wants one message more than there are."""
-
-    name = "insatiable"
-
-    def __init__(self):
-        super().__init__(np.eye(3), np.arange(3), n_workers=3, n_blocks=3)
-
-    def decoder(self, kind="gradient"):
-        from mpicode.codes.base import CountingDecoder
-
-        return CountingDecoder(self, 4)
-
-
-def coded(code, delays=None):
-    dtype = np.dtype(np.float64)
-    delay = make_delay(*(delays or ("none", {})), n_workers=3, seed=0)
-    transport = VirtualMaster(
-        lambda worker: Zero(), 3, 4, dtype, largest_answer(4, dtype), delay, Costs()
-    )
-    pool = WorkerPool(transport, payload_length=3, dtype=dtype)
-    pool.start()
-    return pool, CodedGradient(pool, code, 3)
-
-
-def test_what_cannot_be_decoded_says_what_arrived():
-    pool, gradient = coded(Insatiable())
-    text = "^iteration 5: 3 of 3 messages arrived, which 'insatiable' cannot decode$"
-    with pytest.raises(NotDecodable, match=text):
-        gradient(np.zeros(3), 5)
-    # the round was closed: the next one begins from nothing
-    with pytest.raises(NotDecodable, match="iteration 6: 3 of 3"):
-        gradient(np.zeros(3), 6)
-    assert pool.close() == []
-
-
-def test_a_run_that_cannot_decode_gives_up():
-    pool, gradient = coded(Insatiable())
-    problem = problems.make("least-squares", {}, n_features=2, task="regression")
-    optimizer = optimizers.make("gradient-descent", {"step_size": 1.0}, n_parameters=3)
-    result = train(pool, gradient, problem, optimizer, np.ones(3), Run(), None, [])
-    assert isinstance(result.error, NotDecodable)
-    assert not result.complete
-    assert result.outcome.startswith("iteration 0: 3 of 3 messages arrived")
-    np.testing.assert_array_equal(result.parameters, np.ones(3))
-
-
-def test_one_round_of_a_coded_gradient():
-    pool, gradient = coded(codes.make("fractional-repetition", n_workers=3, n_stragglers=2))
-    log = []
-    pool.log = lambda *row: log.append(row)
-    done = gradient(np.zeros(3), 0)
-    assert done.n_arrived == 1
-    assert done.arrived.tolist() == [True, False, False]
-    assert (done.residual, done.amplification) == (0.0, 1.0)
-    assert done.wait == pool.now() == pytest.approx(2 * 50e-6 + 1e-6)
-    assert [row[3] for row in log] == [0]
-    done = gradient(np.zeros(3), 1)
-    assert {row[6] for row in log} <= set(Outcome)
-    assert done.arrived.sum() >= 1
-    assert pool.close() == []
-
-
-def test_a_progress_line_every_few_seconds(monkeypatch, capsys):
-    clock = [100.0]
-    monkeypatch.setattr("mpicode.train.progress.time.monotonic", lambda: clock[0])
-    monkeypatch.delenv("MPICODE_TTY", raising=False)
-    progress = Progress(1000, 4)
-    for iteration in range(100):
-        clock[0] += 0.25
-        progress.iteration(
-            {
-                "loss": 1 / (iteration + 1),
-                "n_arrived": 3,
-                "wait": 0.01,
-                "test_accuracy": 0.5 if iteration == 10 else np.nan,
-            },
-            {},
-        )
-    progress.close()
-    out, err = capsys.readouterr()
-    assert out == ""
-    lines = err.splitlines()
-    assert len(lines) == 5
-    assert lines[0] == (
-        "mpicode: iteration 20 of 1000, loss 0.05, test accuracy 0.5000, 3/4 used, wait 0.01 s"
-    )
-
-
-def test_a_progress_bar_where_the_launcher_sees_a_terminal(monkeypatch, capsys):
-    monkeypatch.setenv("MPICODE_TTY", "1")
-    progress = Progress(2, 4)
-    columns = {"loss": 0.5, "n_arrived": 3, "wait": 0.01, "test_accuracy": np.nan}
-    progress.iteration(columns, {})
-    progress.iteration(columns, {})
-    progress.close()
-    err = capsys.readouterr().err
-    assert "2/2" in err
-    assert "mpicode: iteration" not in err
 
 
 def test_parts_are_built_from_one_configuration(job):
