@@ -78,7 +78,8 @@ def _with_output(config: Config, options: argparse.Namespace) -> Config:
     if options.output is not None:
         return config.replace("output", path=str(Path(options.output).resolve()))
     if config.output.path is None:
-        return config.replace("output", path=str(Path(options.config).with_suffix(".h5").name))
+        name = Path(options.config).with_suffix(".h5").name
+        return config.replace("output", path=str(Path(name).resolve()))
     return config
 
 
@@ -99,8 +100,10 @@ def _simulated(config: Config) -> int:
     from .signals import StopRequest
 
     progress = Progress(config.run.iterations, config.run.n_workers)
-    result = run(config, None, recorders=[progress], interrupted=StopRequest())
-    progress.close()
+    try:
+        result = run(config, None, recorders=[progress], interrupted=StopRequest())
+    finally:
+        progress.close()
     assert result is not None
     return _finish(result)
 

@@ -132,7 +132,7 @@ class MPIMaster:
         backoff = self._backoff
         backoff.reset()
         while True:
-            completed = look(handles, statuses)
+            completed = look(handles, statuses) or look(handles, statuses)
             if completed:
                 arrived: list[Slot] = []
                 for position, worker in enumerate(completed):
@@ -219,7 +219,6 @@ class MPIWorker:
         self._answer = comm.Send_init((buffer[:answer_bytes], MPI.BYTE), 0, _ANSWER)
         self._request = comm.Recv_init((self._inbox, MPI.BYTE), 0, _REQUEST)
         self._notice = comm.Recv_init((self._notices, MPI.BYTE), 0, _NOTICE)
-        self._either: list[MPI.Request] = [self._request, self._notice]
         self._sending: MPI.Request | None = None
         self._status = MPI.Status()
         self._backoff = Backoff()
@@ -288,15 +287,13 @@ class MPIWorker:
         if self._stop is not None:
             return self._stop
         backoff, status = self._backoff, self._status
-        look, either = MPI.Request.Testany, self._either
+        requested, notified = self._request.Test, self._notice.Test
         backoff.reset()
-        while True:
-            place, found = look(either, status)
-            if found:
-                break
+        while not (requested(status) or requested(status) or requested(status)):
+            # what is told to an idle worker can wait a little longer than a request
+            if notified(status):
+                return self._open_notice()
             backoff.pause()
-        if place == 1:
-            return self._open_notice()
         n_bytes = status.Get_count(MPI.BYTE)
         if self._sending is not None and not self._sending.Test():
             # the last answer must have left before its buffer is written again

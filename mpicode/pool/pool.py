@@ -20,7 +20,7 @@ from .wire import Kind
 _ERRORS: dict[int, type[MpicodeError]] = {
     error.exit_code: error for error in (ConfigError, DataError, GaveUp)
 }
-_SMALLEST_ANSWER = 32 * 1024  # room for the traceback of a worker that failed
+_SMALLEST_ANSWER = 64 * 1024  # room for the traceback of a worker that failed
 _NOT_CURRENT = (-1, -1)
 _INT64 = np.dtype(np.int64)
 
@@ -56,9 +56,10 @@ class Answer:
 class _Task:
     """A request that workers are busy with: all that were asked at once share one."""
 
-    __slots__ = ("key", "posted_at")
+    __slots__ = ("key", "kind", "posted_at")
 
-    def __init__(self, key: tuple[int, int], posted_at: float) -> None:
+    def __init__(self, kind: int, key: tuple[int, int], posted_at: float) -> None:
+        self.kind = kind
         self.key = key
         self.posted_at = posted_at
 
@@ -101,13 +102,16 @@ class WorkerPool:
         self._tasks: list[_Task | None] = [None] * n_workers
         self._withdrawn = [False] * n_workers
         self._everyone = list(range(n_workers))
+        self._unread: list[Slot] = []
         self._n_busy = 0
         self._gone = [False] * n_workers
         self._assigned: list[Any] = [None] * n_workers
+        self._assigned_numbers: list[set[int]] = [set() for _ in range(n_workers)]
         self._wanted: Sequence[NDArray[np.integer[Any]]] = ()
         self._settled: Sequence[NDArray[np.integer[Any]]] | None = None
         self._asked = [False] * n_workers
         self._key = _NOT_CURRENT  # iteration and round; ours only while the round is open
+        self._kind: int = Kind.GRADIENT
         self._iteration = -1
         self._clock = transport.now
         self._zero = self._clock()
@@ -146,7 +150,8 @@ class WorkerPool:
     ) -> None:
         """Ask each idle worker ``i`` for messages ``wanted[i]`` at ``payload``, (payload_length,).
 
-        Busy workers are asked as soon as they have answered, if that is before `end`.
+        Busy workers are asked as soon as they have answered, if that is before `end`. ``wanted``
+        and its arrays must not be changed afterwards; handing over the same ones again costs nothing.
         """
         self._transport.reap()
         snapshot = self._snapshot = self._snapshots.take(payload)
@@ -154,6 +159,7 @@ class WorkerPool:
             snapshot.buffer, kind, self._dtype_number, self._payload_length, iteration, round,
             seconds=self.now(),
         )  # fmt: skip
+        self._kind = kind
         self._iteration = iteration
         self._key = (iteration, round)
         self._wanted = wanted
@@ -175,15 +181,15 @@ class WorkerPool:
         transport = self._transport
         if deadline is not None:
             deadline += self._zero
-        unread: Iterator[Slot] = iter(())
         answer: Answer | None = None
         try:
             while self._n_busy:
-                arrived = transport.wait(deadline)
-                if not arrived:
+                self._unread = unread = transport.wait(deadline)
+                if not unread:
                     return
-                unread = iter(arrived)
-                for slot in unread:
+                unread.reverse()
+                while unread:
+                    slot = unread.pop()
                     answer = self._accept(slot)
                     if answer is None:
                         transport.recycle(slot)
@@ -195,15 +201,15 @@ class WorkerPool:
         finally:
             if answer is not None and not answer.kept:
                 transport.recycle(answer.slot)
-            # what the caller has left unread of this sweep is late by a moment
-            for slot in unread:
-                self._key = _NOT_CURRENT
-                self._accept(slot)
-                transport.recycle(slot)
 
     def end(self) -> None:
         """Close the round: tell each worker that is still busy with it, once, that it may stop."""
         self._key = _NOT_CURRENT
+        while self._unread:
+            # what the caller left of the last sweep is late by a moment
+            slot = self._unread.pop()
+            self._accept(slot)
+            self._transport.recycle(slot)
         if not self._n_busy:
             return
         for worker, task in enumerate(self._tasks):
@@ -260,7 +266,7 @@ class WorkerPool:
         """Send the current request to those of ``workers``, all idle, who have a part in it."""
         snapshot = self._snapshot
         assert snapshot is not None
-        task = _Task(self._key, self.now())
+        task = _Task(self._kind, self._key, self.now())
         if workers is self._everyone and self._wanted is self._settled:
             # as in the round before: everyone is idle and has the assignment this round asks for
             asked = workers
@@ -285,6 +291,7 @@ class WorkerPool:
                 if len(messages) and not np.array_equal(messages, self._assigned[worker]):
                     self._assign(worker, messages)
                 self._assigned[worker] = messages
+                self._assigned_numbers[worker] = set(map(int, messages))
         all_have_it = all(map(operator.is_, self._wanted, self._assigned))
         self._settled = self._wanted if all_have_it and all(map(len, self._wanted)) else None
         return [worker for worker in workers if len(self._wanted[worker])]
@@ -292,7 +299,7 @@ class WorkerPool:
     def _accept(self, slot: Slot) -> Answer | None:
         """Keep the books of one arrival; return it if it answers the current round."""
         header = self._open(slot)
-        kind, _, flags, message, iteration, round, length, seconds, delay_seconds = header
+        kind, dtype, flags, message, iteration, round, length, seconds, delay_seconds = header
         worker = slot.worker
         task = self._tasks[worker]
         key = (iteration, round)
@@ -300,6 +307,12 @@ class WorkerPool:
             raise wire.BadMessage(
                 f"{slot.sender}: answers iteration {iteration}, round {round}, was asked for "
                 f"{task.key if task else 'nothing'}"
+            )
+        dropped = kind == Kind.DROPPED
+        if message not in self._assigned_numbers[worker] or not (dropped or kind == task.kind):
+            raise wire.BadMessage(
+                f"{slot.sender}: sends message {message} of kind {kind}, was asked for messages "
+                f"{sorted(self._assigned_numbers[worker])} of kind {task.kind}"
             )
         now = self._clock() - self._zero
         if flags & wire.LAST:
@@ -309,19 +322,19 @@ class WorkerPool:
                 self._ask((worker,))
         else:
             self._transport.listen(worker)
-        if key == self._key and kind != Kind.DROPPED:
-            if slot.n_bytes != slot.full_bytes:
+        if key == self._key and not dropped:
+            if slot.n_bytes != slot.full_bytes or dtype != slot.dtype_number:
                 raise wire.BadMessage(
-                    f"{slot.sender}: message {message} has {length} elements, "
-                    f"wants {len(slot.values)}"
+                    f"{slot.sender}: message {message} has {length} elements of "
+                    f"{wire.DTYPES[dtype]}, wants {len(slot.values)} of {slot.values.dtype}"
                 )
             self.compute_seconds[worker] = seconds
             self.delay_seconds[worker] = delay_seconds
             self.latency_seconds[worker] = now - task.posted_at
             return Answer(slot, message, iteration, round, 0)
-        self.n_stale += kind != Kind.DROPPED
+        self.n_stale += not dropped
         if self.log is not None:
-            outcome = Outcome.DROPPED if kind == Kind.DROPPED else Outcome.STALE_DROPPED
+            outcome = Outcome.DROPPED if dropped else Outcome.STALE_DROPPED
             self.log(self._iteration, round, message, worker, iteration, now, outcome)
         return None
 

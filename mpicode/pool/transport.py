@@ -19,7 +19,10 @@ class Slot:
     ``sender`` is how errors name the worker; ``handle`` belongs to the transport.
     """
 
-    __slots__ = ("buffer", "full_bytes", "handle", "n_bytes", "sender", "values", "view", "worker")
+    __slots__ = (
+        "buffer", "dtype_number", "full_bytes", "handle", "n_bytes", "sender", "values", "view",
+        "worker",
+    )  # fmt: skip
 
     def __init__(
         self, worker: int, sender: str, buffer: wire.Bytes, length: int, dtype: np.dtype[Any]
@@ -29,6 +32,7 @@ class Slot:
         self.buffer = buffer
         self.view = memoryview(self.buffer)
         self.values: NDArray[Any] = wire.payload(self.buffer, length, dtype)
+        self.dtype_number = wire.dtype_number(dtype)
         self.full_bytes = wire.message_bytes(length, dtype)
         self.n_bytes = 0
         self.handle: Any = None

@@ -136,7 +136,7 @@ class VirtualMaster:
                 self._time = max(self._time, deadline)
                 return []
             if deadline is not None and self._events[0][0] > deadline:
-                self._time = deadline
+                self._time = max(self._time, deadline)
                 return []
             self._time, _, happen = heapq.heappop(self._events)
             happen()

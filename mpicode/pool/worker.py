@@ -183,7 +183,9 @@ def _failed(buffer: wire.Bytes, error: BaseException) -> Send:
     report = {
         "host": socket.gethostname(),
         "exit_code": exit_code,
-        "text": str(error)[:4000],
-        "traceback": "".join(traceback.format_exception(error))[-12000:],
+        "text": str(error)[:1000],
+        "traceback": "".join(traceback.format_exception(error))[-6000:],
     }
-    return _text(buffer, Kind.FAILED, json.dumps(report).encode(), exit_code)
+    # at most 4 bytes a character, and twice that for quotes and line ends: it fits 64 KiB
+    text = json.dumps(report, ensure_ascii=False).encode(errors="replace")
+    return _text(buffer, Kind.FAILED, text, exit_code)
