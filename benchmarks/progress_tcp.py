@@ -22,6 +22,7 @@ import os
 import subprocess
 import sys
 import time
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -171,7 +172,13 @@ def main() -> int:
     from mpicode import launch
 
     if launch.launcher() is not None:
-        rank(options)
+        try:
+            rank(options)
+        except BaseException:
+            from mpicode.pool import mpi
+
+            traceback.print_exc()
+            mpi.abort(1)  # or the others would wait
         return 0
     from namespaces import Unavailable
 

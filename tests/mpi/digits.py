@@ -15,7 +15,10 @@ ITERATIONS = 30
 
 
 def write_config(folder, name="run", **tables):
-    """Write ``NAME.toml``: softmax on the digits, 4 workers, what ``tables`` say put over it."""
+    """Write ``NAME.toml``: softmax on the digits, 4 workers, what ``tables`` say put over it.
+
+    A table that is None is left out.
+    """
     config = {
         "data": {"path": str(DIGITS)},
         "problem": {"name": "softmax", "l2": L2},
@@ -25,8 +28,11 @@ def write_config(folder, name="run", **tables):
         "output": {"path": str(folder / f"{name}.h5"), "flush_seconds": 0.0},
     }
     for table, keys in tables.items():
-        whole = table in ("code", "delays")
-        config[table] = keys if whole else {**config.get(table, {}), **keys}
+        if keys is None:
+            del config[table]
+        else:
+            whole = table in ("code", "delays")
+            config[table] = keys if whole else {**config.get(table, {}), **keys}
     path = folder / f"{name}.toml"
     path.write_text(tomli_w.dumps(config))
     return path

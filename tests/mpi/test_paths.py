@@ -41,7 +41,7 @@ def runs(tmp_path_factory):
     wanted["float32"] = {"code": repetition, "run": {"dtype": "float32"}}
     paths = [write_config(folder, name, **{"delays": LATE, **t}) for name, t in wanted.items()]
     with starter(folder) as start:
-        ended = start(SEVERAL, *paths, ranks=N_WORKERS + 1).wait()
+        ended = start(SEVERAL, 1, *paths, ranks=N_WORKERS + 1).wait()
     assert (ended.code, ended.out, ended.err) == (0, "", "")
     return {path.stem: read_run(path.with_suffix(".h5")) for path in paths}
 
@@ -106,6 +106,13 @@ def test_mini_batches_are_the_same_rows_for_every_holder(runs, name):
         return w
 
     assert distance(runs[name].parameters, descend(weights=weights)) < 1e-10
+
+
+def test_many_runs_in_one_world_end_cleanly(start, config):
+    """However late the last answers are: each run is over while somebody still sends one."""
+    path = config(run={"iterations": 4}, output=None)
+    ended = start(SEVERAL, 60, path, ranks=N_WORKERS + 1).wait()
+    assert ended.code == 0, ended.err
 
 
 def test_single_precision_is_that_of_the_messages(runs, reference):
