@@ -18,6 +18,10 @@ class Interrupted(Exception):
     """The run was told to stop while it waited for answers."""
 
 
+class OutOfTime(Exception):
+    """The deadline came before enough answers did."""
+
+
 @dataclass
 class Round:
     """What one call gave and took; times in seconds.
@@ -52,18 +56,19 @@ class CodedGradient:
         self._arrived = np.zeros(code.n_workers, dtype=bool)
         self._kept: list[Slot] = []
 
-    def __call__(self, x: ArrayLike, iteration: int) -> Round:
+    def __call__(self, x: ArrayLike, iteration: int, deadline: float | None = None) -> Round:
         """Return the decoded gradient at ``x``, (n_parameters,).
 
-        Raises `NotDecodable` when all workers have answered and it is still not enough, and
-        `Interrupted` when the transport was told to stop waiting.
+        Raises `NotDecodable` when all workers have answered and it is still not enough,
+        `OutOfTime` when it is not by ``deadline`` (run time, s), and `Interrupted` when the
+        transport was told to stop waiting.
         """
         pool, decoder = self._pool, self._decoder
         began = pool.now()
         pool.begin(Kind.GRADIENT, iteration, x, self._wanted)
         posted = pool.now()
         self._arrived[:] = False
-        for answer in pool.answers():
+        for answer in pool.answers(deadline):
             used = decoder.add(answer.message, answer.payload, answer.age)
             if used:
                 self._kept.append(answer.keep())
@@ -89,6 +94,8 @@ class CodedGradient:
         if not ready:
             if pool.interrupted():
                 raise Interrupted
+            if deadline is not None and waited >= deadline:
+                raise OutOfTime
             raise NotDecodable(
                 f"iteration {iteration}: {n_arrived} of {self._code.n_messages} messages arrived, "
                 f"which {self._code.name!r} cannot decode"

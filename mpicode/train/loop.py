@@ -16,7 +16,7 @@ from ..errors import GaveUp
 from ..optimizers import Optimizer
 from ..pool import WorkerPool
 from ..problems import Problem
-from .coded_gradient import CodedGradient, Interrupted
+from .coded_gradient import CodedGradient, Interrupted, OutOfTime
 
 
 class Recorder(Protocol):
@@ -92,15 +92,17 @@ def train(
                 # answers may come so fast that no wait ever has to ask
                 raise Interrupted
             began = pool.now()
+            if run.max_seconds is not None and began >= run.max_seconds:
+                raise OutOfTime
             sent, received = pool.bytes_sent, pool.bytes_received
-            done = gradient(x, iteration)
+            done = gradient(x, iteration, run.max_seconds)
             decoded = pool.now()
             loss = done.loss + problem.regularise(x, done.gradient)
             norm = float(np.linalg.norm(done.gradient))
             if not (np.isfinite(loss) and np.isfinite(norm)):
                 raise _diverged(iteration, f"loss {loss} and gradient norm {norm}")
             good[:] = optimizer.answer(x)
-            reason = _reached(run, loss, norm, began)
+            reason = _reached(run, loss, norm)
             if reason is None:
                 optimizer.step(x, done.gradient)
             ended = pool.now()
@@ -142,6 +144,10 @@ def train(
             _keep(good, optimizer.answer(x), run.iterations)
             result.outcome = f"{run.iterations} iterations done"
         result.complete = True
+    except OutOfTime:
+        _keep(good, optimizer.answer(x), len(history.get("loss", ())))
+        result.outcome = f"max_seconds {run.max_seconds:g} used up"
+        result.complete = True
     except Interrupted:
         with contextlib.suppress(GaveUp):
             _keep(good, optimizer.answer(x), len(history.get("loss", ())))
@@ -169,11 +175,9 @@ def _diverged(iteration: int, what: str) -> GaveUp:
     return GaveUp(f"diverged: iteration {iteration} has {what}; {advice}")
 
 
-def _reached(run: Run, loss: float, norm: float, began: float) -> str | None:
+def _reached(run: Run, loss: float, norm: float) -> str | None:
     if run.target_loss is not None and loss <= run.target_loss:
         return f"target loss {run.target_loss:g} reached"
     if run.target_gradient_norm is not None and norm <= run.target_gradient_norm:
         return f"target gradient norm {run.target_gradient_norm:g} reached"
-    if run.max_seconds is not None and began >= run.max_seconds:
-        return f"max_seconds {run.max_seconds:g} used up"
     return None

@@ -89,9 +89,18 @@ def test_max_seconds(job):
     result = mpicode.run(job(run={"max_seconds": limit}))
     assert result.outcome == f"max_seconds {limit:g} used up"
     assert result.complete
-    assert result.n_iterations == 31
+    assert result.n_iterations == 30
     assert mpicode.run(job(run={"max_seconds": 1e9})).n_iterations == 60
-    assert mpicode.run(job(run={"max_seconds": 0.0})).n_iterations == 1
+    assert mpicode.run(job(run={"max_seconds": 0.0})).n_iterations == 0
+
+
+def test_max_seconds_also_ends_a_wait(job):
+    asleep = {"name": "fixed", "slow_workers": [3], "seconds": 1e6}
+    tables = job(code={"name": "uncoded"}, run={"max_seconds": 2.5})
+    result = mpicode.run({**tables, "delays": asleep})
+    assert (result.outcome, result.complete) == ("max_seconds 2.5 used up", True)
+    assert result.n_iterations == 0
+    np.testing.assert_array_equal(result.parameters, np.zeros(4))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
