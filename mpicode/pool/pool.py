@@ -151,7 +151,8 @@ class WorkerPool:
         """Ask each idle worker ``i`` for messages ``wanted[i]`` at ``payload``, (payload_length,).
 
         Busy workers are asked as soon as they have answered, if that is before `end`. ``wanted``
-        and its arrays must not be changed afterwards; handing over the same ones again costs nothing.
+        and its arrays must not be changed afterwards; handing over the same ones again costs
+        nothing.
         """
         self._transport.reap()
         snapshot = self._snapshot = self._snapshots.take(payload)
