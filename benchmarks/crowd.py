@@ -2,8 +2,8 @@
 
 One mpirun, a master and 32 workers, trains on the digits twice: once without delays, compared with
 gradient descent in one process; and once while worker 5 sleeps for two seconds in each iteration,
-so that everybody else has nothing to do. Printed are the CPU seconds of the ranks in each run, and the
-share of a core that they make of its wall time.
+so that everybody else has nothing to do. Printed are the CPU seconds of the ranks in each run, and
+the share of a core that they make of its wall time.
 
 Usage: python benchmarks/crowd.py [--workers 32] [--iterations 5] [--seconds 2]
 """

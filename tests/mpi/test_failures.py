@@ -51,6 +51,19 @@ def test_an_exception_in_a_users_problem_ends_all_ranks(run, config, stage, what
         assert "ArithmeticError" in made.attrs["outcome"] or "WorkerFailed" in made.attrs["outcome"]
 
 
+def test_an_exception_ends_ranks_that_compute_for_long(run, config, stage):
+    path = config(problem={"name": stage.name})
+    stage.hold("gradient", 3)
+    stage.hold("gradient", 4)
+    stage.fail("gradient", WORKER_1, 1)
+    job = run(path)
+    job.until(stage.failed, "the exception")
+    ended = job.wait()
+    assert time.monotonic() - stage.failed_at() < SECONDS_TO_END
+    assert ended.code == 1
+    assert f"ArithmeticError: on purpose in gradient-{WORKER_1}" in ended.err
+
+
 @pytest.mark.parametrize("rank", [0, WORKER_1])
 def test_a_problem_that_leaves_the_program_ends_all_ranks(run, config, stage, rank):
     what = "gradient" if rank else "regularise"
