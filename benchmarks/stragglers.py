@@ -6,7 +6,7 @@ times per iteration. Once for fractional repetition with 1 tolerated straggler, 
 the same worker is stopped for ten seconds (SIGSTOP, SIGCONT) in the middle of a run of each.
 
 Usage: python benchmarks/stragglers.py [--pairs 10] [--iterations 15] [--delay 0.2] [--stop 10]
-       [--rows 60000] [--features 500]
+       [--rows 90000] [--features 500]
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--iterations", type=int, default=15, help="of each run")
     parser.add_argument("--delay", type=float, default=0.2, help="seconds")
     parser.add_argument("--stop", type=float, default=10.0, help="seconds")
-    parser.add_argument("--rows", type=int, default=60_000)
+    parser.add_argument("--rows", type=int, default=90_000)
     parser.add_argument("--features", type=int, default=500)
     parser.add_argument("--data", help=argparse.SUPPRESS)
     return parser.parse_args()
