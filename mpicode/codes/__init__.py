@@ -19,12 +19,13 @@ import numpy as np
 from ..errors import ConfigError
 from ..registry import Registry, coerce
 from .base import Decoder, Decoding, GradientCode
+from .data_code import DataCode
 from .gradient.cyclic import Cyclic
 from .gradient.fractional_repetition import FractionalRepetition
 from .gradient.ignore_stragglers import IgnoreStragglers
 from .gradient.uncoded import Uncoded
 
-__all__ = ["CODES", "Decoder", "Decoding", "GradientCode", "make", "names"]
+__all__ = ["CODES", "DataCode", "Decoder", "Decoding", "GradientCode", "make", "names"]
 
 CODES: Registry[GradientCode] = Registry(
     "code",

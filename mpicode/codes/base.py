@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -12,12 +11,10 @@ from scipy import sparse
 
 from ..errors import ConfigError
 from .decoder import CountingDecoder, Decoder, Decoding
+from .per_set import PerSet
 from .sets import Sets, hard_sets
 
 __all__ = ["CountingDecoder", "Decoder", "Decoding", "GradientCode"]
-
-# Decodings kept: enough for every pair of 40 lost workers, small beside one parameter vector.
-CACHE_SIZE = 1024
 
 # Directions of the messages weaker than this, relative to the strongest, are rounding of the
 # encoding: codes that promise an exact sum have theirs above the inverse of their amplification.
@@ -61,7 +58,7 @@ class GradientCode:
         self.n_segments = n_segments
         self.n_messages = self.owner.size
         self.max_stragglers = max_stragglers
-        self._decodings: OrderedDict[bytes, Decoding] = OrderedDict()
+        self._decodings = PerSet(self.n_messages, lambda mask: self._measure(self.solve(mask)))
         self._check()
 
     def _check(self) -> None:
@@ -100,20 +97,7 @@ class GradientCode:
 
         arrived : (n_messages,) bool
         """
-        mask = np.asarray(arrived)
-        if mask.dtype != np.bool_ or mask.shape != (self.n_messages,):
-            raise ConfigError(
-                f"arrived: wants ({self.n_messages},) bool, got {mask.shape} {mask.dtype}"
-            )
-        key = np.packbits(mask).tobytes()
-        decoding = self._decodings.get(key)
-        if decoding is None:
-            decoding = self._decodings[key] = self._measure(self.solve(mask))
-            if len(self._decodings) > CACHE_SIZE:
-                self._decodings.popitem(last=False)
-        else:
-            self._decodings.move_to_end(key)
-        return decoding
+        return self._decodings(arrived)
 
     def decoder(self, kind: str = "gradient") -> Decoder:
         """Return an empty decoder for the answers to requests of ``kind``."""
