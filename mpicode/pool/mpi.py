@@ -26,6 +26,7 @@ from .worker import Action, Receive, Request, Send, Sleep
 _REQUEST = 1
 _NOTICE = _ANSWER = 2
 _NOTICES = (Kind.WITHDRAW, Kind.STOP)
+_ABANDONED: list[Any] = []
 _LOOK_SECONDS = 100e-6  # shorter work is not interrupted to look for a notice
 
 
@@ -126,8 +127,7 @@ class MPIMaster:
                 handle.Free()
 
     def wait(self, deadline: float | None = None) -> list[Slot]:
-        # one call looks at all of them: each call of MPI may yield the core to all other ranks on
-        # it
+        # one call for all of them: each call of MPI may yield the core to every other rank on it
         look, handles, statuses = MPI.Request.Testsome, self._handles, self._statuses
         backoff = self._backoff
         backoff.reset()
@@ -162,7 +162,9 @@ class MPIMaster:
                 slot.handle.Cancel()
                 slot.handle.Wait()
         if not everyone_left:
-            return  # what was sent to a silent worker can be neither completed nor freed
+            # what was sent to a silent worker can be neither completed nor freed: it may yet read it
+            _ABANDONED.append((self._told, self._posted, self._slots))
+            return
         for request, _ in self._told:
             request.Wait()
         for slot in self._slots:
@@ -276,11 +278,12 @@ class MPIWorker:
             self._complete_send()
 
     def _complete_send(self) -> None:
-        assert self._sending is not None
-        test, backoff = self._sending.Test, self._backoff
-        backoff.reset()
-        while not test():
-            backoff.pause()
+        """Wait until the answer has left: only then may its buffer be written again."""
+        if self._sending is not None and not self._sending.Test():
+            test, backoff = self._sending.Test, self._backoff
+            backoff.reset()
+            while not test():
+                backoff.pause()
         self._sending = None
 
     def _next_request(self) -> Request:
@@ -292,13 +295,13 @@ class MPIWorker:
         while not (requested(status) or requested(status) or requested(status)):
             # what is told to an idle worker can wait a little longer than a request
             if notified(status):
-                return self._open_notice()
+                notice = self._open_notice()
+                if notice.kind == Kind.STOP:
+                    self._complete_send()
+                return notice
             backoff.pause()
         n_bytes = status.Get_count(MPI.BYTE)
-        if self._sending is not None and not self._sending.Test():
-            # the last answer must have left before its buffer is written again
-            self._complete_send()
-        self._sending = None
+        self._complete_send()
         header = wire.parse(self._inbox_view, n_bytes, "master")
         values = self._payload
         if header.kind == Kind.ASSIGN or header.length != len(values):
