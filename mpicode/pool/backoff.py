@@ -8,9 +8,7 @@ import time
 
 _SPIN_SECONDS = 1e-3
 _SHORTEST = 20e-6
-_LONGEST = 1e-3
-_LONGEST_IDLE = 5e-3
-_IDLE_SECONDS = 1.0
+_LONGEST = 5e-3
 _SHARE = 0.02
 _PR_SET_TIMERSLACK = 29
 
@@ -30,8 +28,7 @@ class Backoff:
     For 1 ms it returns at once: answers of microseconds must not pay for a sleep, and where ranks
     share cores, MPI yields the core in each look by itself (to yield once more would let every
     other waiting rank look twice). Then it sleeps for 2 % of the time waited so far, so that no
-    wait becomes longer by more than that; at least 20 us, at most 1 ms, and 5 ms once nothing has
-    come for a second.
+    wait becomes longer by more than that; at least 20 us, at most 5 ms.
     """
 
     __slots__ = ("_since",)
@@ -52,7 +49,4 @@ class Backoff:
         waited = now - self._since
         if waited < _SPIN_SECONDS:
             return
-        if waited > _IDLE_SECONDS:
-            _sleep(_LONGEST_IDLE)
-        else:
-            _sleep(min(max(_SHARE * waited, _SHORTEST), _LONGEST))
+        _sleep(min(max(_SHARE * waited, _SHORTEST), _LONGEST))

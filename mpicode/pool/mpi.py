@@ -162,7 +162,7 @@ class MPIMaster:
                 slot.handle.Cancel()
                 slot.handle.Wait()
         if not everyone_left:
-            # what was sent to a silent worker may yet be read: it can be neither completed nor freed
+            # what was sent to a silent worker may yet be read: neither complete nor free it
             _ABANDONED.append((self._told, self._posted, self._slots))
             return
         for request, _ in self._told:

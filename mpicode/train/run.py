@@ -25,7 +25,10 @@ from .uncoded import uncoded_delay
 if TYPE_CHECKING:
     from mpi4py.MPI import Intracomm
 
+# What the others may take to leave: a delay that has begun is served to its end, but after an error
+# every rank is to be gone within 5 s.
 _GRACE_SECONDS = 5.0
+_GRACE_SECONDS_AFTER_ERROR = 3.0
 
 
 def run(
@@ -130,7 +133,7 @@ def _run_mpi(
             mpi.MPIMaster(part, 0, np.dtype(np.float64), largest_answer(0, np.dtype(np.float64))),
             payload_length=0,
             dtype=np.dtype(np.float64),
-        ).close(_GRACE_SECONDS)
+        ).close(_GRACE_SECONDS_AFTER_ERROR)
         raise
     try:
         transport = mpi.MPIMaster(part, length + 1, dtype, largest_answer(length + 1, dtype))
@@ -206,7 +209,7 @@ def _master(setup: Setup, pool: WorkerPool, mpi: str, recorders: list[Recorder])
     except BaseException as error:
         if writer is not None:
             writer.__exit__(type(error), error, error.__traceback__)
-        silent = pool.close(_GRACE_SECONDS)
+        silent = pool.close(_GRACE_SECONDS_AFTER_ERROR)
         if isinstance(error, MpicodeError):
             error.silent = tuple(silent)
         raise

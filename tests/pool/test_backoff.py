@@ -70,20 +70,19 @@ def test_sleeps_grow_and_are_bounded(waiting, clock):
     assert lengths == sorted(lengths)
     assert lengths[0] >= 20e-6
     assert lengths[-1] == 5e-3
-    assert max(s for waited, s in sleeps if waited < 1.0) == 1e-3
-    assert {s for waited, s in sleeps if waited > 1.001} == {5e-3}
+    assert {s for waited, s in sleeps if waited > 0.25} == {5e-3}
 
 
-def test_no_wait_becomes_longer_by_more_than_a_twentieth(waiting, clock):
+def test_no_wait_becomes_longer_by_more_than_a_fiftieth(waiting, clock):
     for waited, seconds in wait(waiting, clock, 3.0):
         # an answer may come just after the sleep began
-        assert seconds <= max(20e-6, 0.05 * (waited + LOOK))
+        assert seconds <= max(20e-6, 0.02 * (waited + LOOK))
 
 
 def test_a_long_wait_burns_no_core(waiting, clock):
     sleeps = wait(waiting, clock, 60.0)
     assert sum(seconds for _, seconds in sleeps) > 0.99 * 60.0
-    assert len(sleeps) < 60.0 / 5e-3 + 1.0 / 1e-3 + 1000
+    assert len(sleeps) < 60.0 / 5e-3 + 1000
 
 
 def test_a_new_wait_begins_at_the_shortest(waiting, clock):

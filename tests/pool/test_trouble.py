@@ -175,7 +175,7 @@ class Short(Nothing):
 def test_an_answer_of_another_length_never_gets_through(stage, own):
     made = stage(1, make_work=lambda worker: Short())
     made.pool.begin(Kind.GRADIENT, 0, np.zeros(7), own(1))
-    with pytest.raises(BadMessage, match=r"^worker 0: message 0 has 5 elements of float64, wants 8 of float64$"):
+    with pytest.raises(BadMessage, match=r"^worker 0: message 0 has 5 elements of float64, wants 8"):
         list(made.pool.answers())
 
 
