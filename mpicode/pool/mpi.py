@@ -25,7 +25,7 @@ from .worker import Action, Receive, Request, Send, Sleep
 
 _REQUEST = 1
 _NOTICE = _ANSWER = 2
-_NOTICES = (Kind.WITHDRAW, Kind.STOP)
+_NOTICES = frozenset((int(Kind.WITHDRAW), int(Kind.STOP)))
 _ABANDONED: list[Any] = []
 _LOOK_SECONDS = 100e-6  # shorter work is not interrupted to look for a notice
 

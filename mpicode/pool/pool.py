@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,47 +22,39 @@ _ERRORS: dict[int, type[MpicodeError]] = {
     error.exit_code: error for error in (ConfigError, DataError, GaveUp)
 }
 _SMALLEST_ANSWER = 64 * 1024  # room for the traceback of a worker that failed
-_NOT_CURRENT = (-1, -1)
+# looked up once: these run for every message
+_DROPPED, _FAILED = int(Kind.DROPPED), int(Kind.FAILED)
+_new = tuple.__new__
 _INT64 = np.dtype(np.int64)
 
 Log = Callable[[int, int, int, int, int, float, Outcome], None]
 """Called for each message with the fields of a row of /messages."""
 
 
-class Answer:
-    """One coded vector. ``payload``, (length,), is valid until the next answer is asked for.
+class Answer(NamedTuple):
+    """One coded vector. ``payload``, (length,), is valid until the next answer is asked for."""
 
-    ``keep`` takes the buffer over: the payload then stays valid until the slot is given back with
-    `WorkerPool.recycle`.
-    """
-
-    __slots__ = ("age", "iteration", "kept", "message", "payload", "round", "slot", "worker")
-
-    def __init__(self, slot: Slot, message: int, iteration: int, round: int, age: int) -> None:
-        self.worker = slot.worker
-        self.message = message
-        self.iteration = iteration
-        self.round = round
-        self.age = age
-        self.kept = False
-        self.slot = slot
-        self.payload: NDArray[Any] = slot.values
+    worker: int
+    message: int
+    iteration: int
+    round: int
+    age: int
+    payload: NDArray[Any]
+    slot: Slot
 
     def keep(self) -> Slot:
-        """Take the buffer over, and with it the duty to give it back."""
-        self.kept = True
+        """Take the buffer over: the payload stays valid until `WorkerPool.recycle` is given it."""
+        self.slot.kept = True
         return self.slot
 
 
-class _Task:
+class _Task(NamedTuple):
     """A request that workers are busy with: all that were asked at once share one."""
 
-    __slots__ = ("key", "kind", "posted_at")
-
-    def __init__(self, kind: int, key: tuple[int, int], posted_at: float) -> None:
-        self.kind = kind
-        self.key = key
-        self.posted_at = posted_at
+    kind: int
+    iteration: int
+    round: int
+    posted_at: float
 
 
 class WorkerPool:
@@ -71,7 +64,7 @@ class WorkerPool:
     until it has answered, and one whose answer nobody can use any more is told so once.
 
     Per round: ``begin``, then iterate over ``answers`` for as long as more are needed, then
-    ``end``. ``compute_seconds``, ``delay_seconds`` and ``latency_seconds``, (n_workers,), hold the
+    ``end``. ``compute_seconds``, ``delay_seconds`` and ``latency_seconds``, n_workers numbers each, hold the
     worker's own time, the delay injected and the time from request to answer, NaN for those who
     have not answered.
     """
@@ -92,8 +85,10 @@ class WorkerPool:
         self.bytes_received = 0
         self.n_stale = 0
         self.n_withdrawn = 0
-        self._seconds = np.full((3, n_workers), np.nan)
-        self.compute_seconds, self.delay_seconds, self.latency_seconds = self._seconds
+        self._unknown = [math.nan] * n_workers
+        self.compute_seconds = self._unknown.copy()
+        self.delay_seconds = self._unknown.copy()
+        self.latency_seconds = self._unknown.copy()
         self._transport = transport
         self._dtype_number = wire.dtype_number(dtype)
         self._payload_length = payload_length
@@ -110,7 +105,8 @@ class WorkerPool:
         self._wanted: Sequence[NDArray[np.integer[Any]]] = ()
         self._settled: Sequence[NDArray[np.integer[Any]]] | None = None
         self._asked = [False] * n_workers
-        self._key = _NOT_CURRENT  # iteration and round; ours only while the round is open
+        self._open = False
+        self._round = 0
         self._kind: int = Kind.GRADIENT
         self._iteration = -1
         self._clock = transport.now
@@ -134,7 +130,7 @@ class WorkerPool:
                     f"interrupted while {len(waiting)} of {self.n_workers} workers got ready"
                 )
             for slot in arrived:
-                header = self._open(slot)
+                header = self._read(slot)
                 self.hosts[slot.worker] = _text(slot, header).decode()
                 self._transport.recycle(slot)
                 waiting.discard(slot.worker)
@@ -162,10 +158,13 @@ class WorkerPool:
         )  # fmt: skip
         self._kind = kind
         self._iteration = iteration
-        self._key = (iteration, round)
+        self._round = round
+        self._open = True
         self._wanted = wanted
         self.n_stale = self.n_withdrawn = 0
-        self._seconds.fill(np.nan)
+        self.compute_seconds = self._unknown.copy()
+        self.delay_seconds = self._unknown.copy()
+        self.latency_seconds = self._unknown.copy()
         idle = (
             [w for w in self._everyone if self._tasks[w] is None]
             if self._n_busy
@@ -196,16 +195,16 @@ class WorkerPool:
                         transport.recycle(slot)
                         continue
                     yield answer
-                    if not answer.kept:
+                    if not slot.kept:
                         transport.recycle(slot)
                     answer = None
         finally:
-            if answer is not None and not answer.kept:
+            if answer is not None and not answer.slot.kept:
                 transport.recycle(answer.slot)
 
     def end(self) -> None:
         """Close the round: tell each worker that is still busy with it, once, that it may stop."""
-        self._key = _NOT_CURRENT
+        self._open = False
         while self._unread:
             # what the caller left of the last sweep is late by a moment
             slot = self._unread.pop()
@@ -217,16 +216,17 @@ class WorkerPool:
             if task is not None and not self._withdrawn[worker]:
                 self._withdrawn[worker] = True
                 self.n_withdrawn += 1
-                self._notify(worker, Kind.WITHDRAW, *task.key)
+                self._notify(worker, Kind.WITHDRAW, task.iteration, task.round)
 
     def recycle(self, slot: Slot) -> None:
         """Give back a slot that was kept."""
+        slot.kept = False
         self._transport.recycle(slot)
 
     def close(self, grace_seconds: float = 5.0) -> list[int]:
         """Tell every worker to leave; return those that do not within ``grace_seconds``."""
         transport = self._transport
-        self._key = _NOT_CURRENT
+        self._open = False
         transport.interrupted = lambda: False
         for worker in range(self.n_workers):
             self._transport.listen(worker)
@@ -267,7 +267,7 @@ class WorkerPool:
         """Send the current request to those of ``workers``, all idle, who have a part in it."""
         snapshot = self._snapshot
         assert snapshot is not None
-        task = _Task(self._kind, self._key, self.now())
+        task = _Task(self._kind, self._iteration, self._round, self.now())
         if workers is self._everyone and self._wanted is self._settled:
             # as in the round before: everyone is idle and has the assignment this round asks for
             asked = workers
@@ -299,17 +299,16 @@ class WorkerPool:
 
     def _accept(self, slot: Slot) -> Answer | None:
         """Keep the books of one arrival; return it if it answers the current round."""
-        header = self._open(slot)
+        header = self._read(slot)
         kind, dtype, flags, message, iteration, round, length, seconds, delay_seconds = header
         worker = slot.worker
         task = self._tasks[worker]
-        key = (iteration, round)
-        if task is None or key != task.key:
+        if task is None or iteration != task.iteration or round != task.round:
             raise wire.BadMessage(
                 f"{slot.sender}: answers iteration {iteration}, round {round}, was asked for "
-                f"{task.key if task else 'nothing'}"
+                f"{task[1:3] if task else 'nothing'}"
             )
-        dropped = kind == Kind.DROPPED
+        dropped = kind == _DROPPED
         if message not in self._assigned_numbers[worker] or not (dropped or kind == task.kind):
             raise wire.BadMessage(
                 f"{slot.sender}: sends message {message} of kind {kind}, was asked for messages "
@@ -319,11 +318,16 @@ class WorkerPool:
         if flags & wire.LAST:
             self._tasks[worker] = None
             self._n_busy -= 1
-            if self._key is not _NOT_CURRENT and not self._asked[worker]:
+            if self._open and not self._asked[worker]:
                 self._ask((worker,))
         else:
             self._transport.listen(worker)
-        if key == self._key and not dropped:
+        if (
+            self._open
+            and iteration == self._iteration
+            and round == self._round
+            and not dropped
+        ):
             if slot.n_bytes != slot.full_bytes or dtype != slot.dtype_number:
                 raise wire.BadMessage(
                     f"{slot.sender}: message {message} has {length} elements of "
@@ -332,17 +336,17 @@ class WorkerPool:
             self.compute_seconds[worker] = seconds
             self.delay_seconds[worker] = delay_seconds
             self.latency_seconds[worker] = now - task.posted_at
-            return Answer(slot, message, iteration, round, 0)
+            return _new(Answer, (worker, message, iteration, round, 0, slot.values, slot))
         self.n_stale += not dropped
         if self.log is not None:
             outcome = Outcome.DROPPED if dropped else Outcome.STALE_DROPPED
             self.log(self._iteration, round, message, worker, iteration, now, outcome)
         return None
 
-    def _open(self, slot: Slot) -> wire.Header:
+    def _read(self, slot: Slot) -> wire.Header:
         self.bytes_received += slot.n_bytes
         header = wire.parse(slot.view, slot.n_bytes, slot.sender)
-        if header.kind == Kind.FAILED:
+        if header[0] == _FAILED:
             raise _failure(slot.sender, _text(slot, header))
         return header
 

@@ -16,12 +16,13 @@ class Slot:
     """A buffer for answers of one worker; ``n_bytes`` of it have arrived.
 
     ``values``, (answer_length,), is the payload of a full answer, which has ``full_bytes``;
-    ``sender`` is how errors name the worker; ``handle`` belongs to the transport.
+    ``sender`` is how errors name the worker; ``kept`` says that somebody took it over; ``handle`` belongs to
+    the transport.
     """
 
     __slots__ = (
-        "buffer", "dtype_number", "full_bytes", "handle", "n_bytes", "sender", "values", "view",
-        "worker",
+        "buffer", "dtype_number", "full_bytes", "handle", "kept", "n_bytes", "sender", "values",
+        "view", "worker",
     )  # fmt: skip
 
     def __init__(
@@ -35,6 +36,7 @@ class Slot:
         self.dtype_number = wire.dtype_number(dtype)
         self.full_bytes = wire.message_bytes(length, dtype)
         self.n_bytes = 0
+        self.kept = False
         self.handle: Any = None
 
 

@@ -21,6 +21,8 @@ from . import wire
 from .delays import Delay
 from .wire import Kind
 
+# looked up once: these run for every request
+_STOP, _ASSIGN, _WITHDRAW = int(Kind.STOP), int(Kind.ASSIGN), int(Kind.WITHDRAW)
 _BYTE = wire.dtype_number(np.dtype(np.uint8))
 
 
@@ -102,14 +104,15 @@ def worker_loop(
         yield _failed(buffer, error)
     while True:
         request: Request = yield RECEIVE
-        if request.kind == Kind.STOP:
+        kind = request.kind
+        if kind == _STOP:
             yield Send(wire.pack(buffer, Kind.GOODBYE, flags=wire.LAST), last=False)
             return failure
-        if request.kind == Kind.ASSIGN:
+        if kind == _ASSIGN:
             messages = request.payload.tolist()
             behind = request.sent_at - clock()
             continue
-        if failure is not None or request.kind == Kind.WITHDRAW:
+        if kind == _WITHDRAW or failure is not None:
             continue  # the answer had left before the notice came
         try:
             seconds = 0.0
