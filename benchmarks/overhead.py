@@ -3,7 +3,8 @@
 One mpirun, a master and 8 workers. Five loops take turns, many times over, in the same processes
 and with the same buffers throughout:
 
-bare    ``Irecv``/``Isend``/``Waitall`` by hand; the parameters are written once per iteration
+bare    ``Irecv``/``Isend``/``Waitall`` by hand, at both ends; the master writes the parameters once
+        per iteration
 again   the same loop once more: how far apart two equal loops come out, the noise
 pool    ``WorkerPool`` with its headers, checks, snapshots and withdrawal notices, no decoding
 sum     the bare loop, and the sum of the answers by BLAS on a stacked receive buffer
@@ -79,8 +80,8 @@ class Work:
             from mpi4py import MPI
 
             for _ in range(request.iteration):
-                self.comm.Recv([self.x, MPI.DOUBLE], 0, 1)
-                self.comm.Send([self.answer, MPI.DOUBLE], 0, 2)
+                MPI.Request.Waitall([self.comm.Irecv([self.x, MPI.DOUBLE], 0, 1)])
+                MPI.Request.Waitall([self.comm.Isend([self.answer, MPI.DOUBLE], 0, 2)])
         yield 0.0
 
 

@@ -26,6 +26,9 @@ from .worker import Action, Receive, Request, Send, Sleep
 _REQUEST = 1
 _NOTICE = _ANSWER = 2
 _NOTICES = frozenset((int(Kind.WITHDRAW), int(Kind.STOP)))
+# looked up once: these run for every request
+_ASSIGN = int(Kind.ASSIGN)
+_new = tuple.__new__
 _ABANDONED: list[Any] = []
 _LOOK_SECONDS = 100e-6  # shorter work is not interrupted to look for a notice
 
@@ -215,8 +218,7 @@ class MPIWorker:
             wire.message_bytes(n_messages, np.dtype(np.int64)),
         )
         self._inbox = wire.new_buffer(n_bytes)
-        self._inbox_view = memoryview(self._inbox)
-        self._payload = wire.payload(self._inbox, payload_length, dtype)
+        self._frame = wire.Frame(self._inbox, payload_length, dtype)
         self._notices = wire.new_buffer(wire.message_bytes(0, dtype))
         self._answer = comm.Send_init((buffer[:answer_bytes], MPI.BYTE), 0, _ANSWER)
         self._request = comm.Recv_init((self._inbox, MPI.BYTE), 0, _REQUEST)
@@ -224,7 +226,7 @@ class MPIWorker:
         self._sending: MPI.Request | None = None
         self._status = MPI.Status()
         self._backoff = Backoff()
-        self._key = (-1, 0)
+        self._current = Request(0, -1, 0, self._frame.values, 0.0)
         self._looked_at = 0.0
         self._stop: Request | None = None
         sharpen_sleep()
@@ -302,19 +304,22 @@ class MPIWorker:
             backoff.pause()
         n_bytes = status.Get_count(MPI.BYTE)
         self._complete_send()
-        header = wire.parse(self._inbox_view, n_bytes, "master")
-        values = self._payload
-        if header.kind == Kind.ASSIGN or header.length != len(values):
-            values = wire.payload(self._inbox, header.length, wire.DTYPES[header.dtype])
-        self._key = (header.iteration, header.round)
+        kind, dtype, _, _, iteration, round, length, seconds, _ = self._frame.read(
+            n_bytes, "master"
+        )
+        if n_bytes == self._frame.full_bytes and kind != _ASSIGN:
+            values = self._frame.values
+        else:
+            values = wire.payload(self._inbox, length, wire.DTYPES[dtype])
         self._looked_at = self.now()
-        return Request(header.kind, header.iteration, header.round, values, header.seconds)
+        self._current = request = _new(Request, (kind, iteration, round, values, seconds))
+        return request
 
     def _open_notice(self) -> Request:
         header = wire.parse(self._notices, self._status.Get_count(MPI.BYTE), "master")
         self._notice.Start()
         return Request(
-            header.kind, header.iteration, header.round, self._payload[:0], header.seconds
+            header.kind, header.iteration, header.round, self._frame.values[:0], header.seconds
         )
 
     def _withdrawn(self) -> bool:
@@ -329,4 +334,4 @@ class MPIWorker:
         if notice.kind == Kind.STOP:
             self._stop = notice
             return True
-        return (notice.iteration, notice.round) >= self._key
+        return notice[1:3] >= self._current[1:3]  # iteration and round

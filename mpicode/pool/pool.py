@@ -64,9 +64,9 @@ class WorkerPool:
     until it has answered, and one whose answer nobody can use any more is told so once.
 
     Per round: ``begin``, then iterate over ``answers`` for as long as more are needed, then
-    ``end``. ``compute_seconds``, ``delay_seconds`` and ``latency_seconds``, n_workers numbers each, hold the
-    worker's own time, the delay injected and the time from request to answer, NaN for those who
-    have not answered.
+    ``end``. ``compute_seconds``, ``delay_seconds`` and ``latency_seconds``, n_workers numbers each,
+    hold the worker's own time, the delay injected and the time from request to answer, NaN for
+    those who have not answered.
     """
 
     def __init__(
@@ -130,8 +130,8 @@ class WorkerPool:
                     f"interrupted while {len(waiting)} of {self.n_workers} workers got ready"
                 )
             for slot in arrived:
-                header = self._read(slot)
-                self.hosts[slot.worker] = _text(slot, header).decode()
+                self._read(slot)
+                self.hosts[slot.worker] = _text(slot).decode()
                 self._transport.recycle(slot)
                 waiting.discard(slot.worker)
         self._zero = self._clock()
@@ -237,8 +237,8 @@ class WorkerPool:
             if not arrived:
                 break
             for slot in arrived:
-                header = wire.parse(slot.view, slot.n_bytes, slot.sender)
-                self._gone[slot.worker] |= header.kind == Kind.GOODBYE
+                kind = slot.read(slot.n_bytes, slot.sender)[0]
+                self._gone[slot.worker] |= kind == Kind.GOODBYE
                 transport.recycle(slot)
                 if not self._gone[slot.worker]:
                     transport.listen(slot.worker)
@@ -322,13 +322,8 @@ class WorkerPool:
                 self._ask((worker,))
         else:
             self._transport.listen(worker)
-        if (
-            self._open
-            and iteration == self._iteration
-            and round == self._round
-            and not dropped
-        ):
-            if slot.n_bytes != slot.full_bytes or dtype != slot.dtype_number:
+        if self._open and iteration == self._iteration and round == self._round and not dropped:
+            if slot.n_bytes != slot.full_bytes or wire.DTYPES[dtype] != slot.values.dtype:
                 raise wire.BadMessage(
                     f"{slot.sender}: message {message} has {length} elements of "
                     f"{wire.DTYPES[dtype]}, wants {len(slot.values)} of {slot.values.dtype}"
@@ -343,16 +338,16 @@ class WorkerPool:
             self.log(self._iteration, round, message, worker, iteration, now, outcome)
         return None
 
-    def _read(self, slot: Slot) -> wire.Header:
+    def _read(self, slot: Slot) -> wire.Fields:
         self.bytes_received += slot.n_bytes
-        header = wire.parse(slot.view, slot.n_bytes, slot.sender)
+        header = slot.read(slot.n_bytes, slot.sender)
         if header[0] == _FAILED:
-            raise _failure(slot.sender, _text(slot, header))
+            raise _failure(slot.sender, _text(slot))
         return header
 
 
-def _text(slot: Slot, header: wire.Header) -> bytes:
-    return wire.payload(slot.buffer, header.length, np.dtype(np.uint8)).tobytes()
+def _text(slot: Slot) -> bytes:
+    return slot.view[wire.HEADER_BYTES : slot.n_bytes - wire.TRAILER_BYTES].tobytes()
 
 
 def _failure(worker: str, text: bytes) -> MpicodeError:

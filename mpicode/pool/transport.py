@@ -6,35 +6,27 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from . import wire
 from .snapshots import Snapshot
 
 
-class Slot:
+class Slot(wire.Frame):
     """A buffer for answers of one worker; ``n_bytes`` of it have arrived.
 
-    ``values``, (answer_length,), is the payload of a full answer, which has ``full_bytes``;
-    ``sender`` is how errors name the worker; ``kept`` says that somebody took it over; ``handle`` belongs to
-    the transport.
+    ``sender`` is how errors name the worker; ``kept`` says that somebody took the buffer over;
+    ``handle`` belongs to the transport.
     """
 
-    __slots__ = (
-        "buffer", "dtype_number", "full_bytes", "handle", "kept", "n_bytes", "sender", "values",
-        "view", "worker",
-    )  # fmt: skip
+    __slots__ = ("buffer", "handle", "kept", "n_bytes", "sender", "worker")
 
     def __init__(
         self, worker: int, sender: str, buffer: wire.Bytes, length: int, dtype: np.dtype[Any]
     ) -> None:
+        super().__init__(buffer, length, dtype)
         self.worker = worker
         self.sender = sender
         self.buffer = buffer
-        self.view = memoryview(self.buffer)
-        self.values: NDArray[Any] = wire.payload(self.buffer, length, dtype)
-        self.dtype_number = wire.dtype_number(dtype)
-        self.full_bytes = wire.message_bytes(length, dtype)
         self.n_bytes = 0
         self.kept = False
         self.handle: Any = None

@@ -48,6 +48,7 @@ _TRAILER = struct.Struct("<Q")
 assert _HEADER.size == HEADER_BYTES
 
 # looked up once: these run for every message
+_pack = _HEADER.pack_into
 _unpack = _HEADER.unpack_from
 _unpack_trailer = _TRAILER.unpack_from
 _new = tuple.__new__
@@ -74,6 +75,10 @@ class Kind(IntEnum):
 
 class BadMessage(MpicodeError):
     """A message whose header or canary is damaged."""
+
+
+Fields = tuple[int, int, int, int, int, int, int, float, float]
+"""The fields of a `Header`."""
 
 
 class Header(NamedTuple):
@@ -108,7 +113,7 @@ def pack(
     delay_seconds: float = 0.0,
 ) -> int:
     """Write header and canary around the payload in ``buffer``; return the bytes in all."""
-    _HEADER.pack_into(
+    _pack(
         buffer, 0, CANARY, kind, dtype, flags, message, iteration, round, 0, length, seconds,
         delay_seconds, 0,
     )  # fmt: skip
@@ -135,6 +140,60 @@ def parse(message: Bytes | memoryview, received: int, sender: str) -> Header:
     if canary != CANARY:
         raise BadMessage(f"{sender}: message ends with {canary:#x}, wants {CANARY:#x}")
     return _new(Header, (kind, dtype, flags, number, iteration, round, length, seconds, delay))
+
+
+class Frame:
+    """A buffer as long as the message that recurs in it; ``values``, (length,), is its payload.
+
+    `read` and `pack` do for this message what `parse` and the function `pack` do for any. They run
+    between the arrival of a vector, which has swept the caches, and the next thing that somebody
+    waits for; so what counts is how little memory they touch.
+    """
+
+    __slots__ = ("_dtype_number", "_length", "_trailer", "full_bytes", "values", "view")
+
+    def __init__(self, buffer: Bytes, length: int, dtype: np.dtype[Any]) -> None:
+        self.view = memoryview(buffer)
+        self.values = payload(buffer, length, dtype)
+        self.full_bytes = message_bytes(length, dtype)
+        self._length = length
+        self._dtype_number = dtype_number(dtype)
+        self._trailer = self.view[self.full_bytes - TRAILER_BYTES : self.full_bytes].cast("Q")
+
+    def read(self, received: int, sender: str) -> Fields:
+        """Return the fields of the header of a message of ``received`` bytes, as `parse` does."""
+        canary, kind, dtype, flags, number, iteration, round, _, length, seconds, delay, _ = (
+            _unpack(self.view)
+        )
+        if (
+            canary == CANARY
+            and received == self.full_bytes
+            and length == self._length
+            and dtype == self._dtype_number
+            and self._trailer[0] == CANARY
+        ):
+            return kind, dtype, flags, number, iteration, round, length, seconds, delay
+        return parse(self.view, received, sender)
+
+    def seal(self) -> None:
+        """Write the closing canary, which stays until something longer is written to the buffer."""
+        self._trailer[0] = CANARY
+
+    def pack(
+        self,
+        kind: int,
+        iteration: int,
+        round: int,
+        message: int,
+        flags: int,
+        seconds: float,
+        delay_seconds: float,
+    ) -> None:
+        """Write the header of a full message; the closing canary is there already."""
+        _pack(
+            self.view, 0, CANARY, kind, self._dtype_number, flags, message, iteration, round, 0,
+            self._length, seconds, delay_seconds, 0,
+        )  # fmt: skip
 
 
 def payload(buffer: Bytes, length: int, dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -97,87 +97,70 @@ def worker_loop(
     behind = 0.0  # the master's run time less our clock
     try:
         work = make_work()
-        answer = _Answer(work, clock, buffer)
+        frame = wire.Frame(buffer, work.answer_length, work.dtype)
+        sends = Send(frame.full_bytes, last=False), Send(frame.full_bytes, last=True)
         yield _text(buffer, Kind.READY, socket.gethostname().encode(), 0)
+        frame.seal()
     except Exception as error:
         failure = error
         yield _failed(buffer, error)
     while True:
         request: Request = yield RECEIVE
-        kind = request.kind
+        kind, iteration, round, payload, sent_at = request
         if kind == _STOP:
             yield Send(wire.pack(buffer, Kind.GOODBYE, flags=wire.LAST), last=False)
             return failure
         if kind == _ASSIGN:
-            messages = request.payload.tolist()
-            behind = request.sent_at - clock()
+            messages = payload.tolist()
+            behind = sent_at - clock()
             continue
         if kind == _WITHDRAW or failure is not None:
             continue  # the answer had left before the notice came
         try:
             seconds = 0.0
             withdrawn = False
+            began = clock()
             if delay is not None:
-                now = clock() + behind
-                seconds = delay.seconds(worker, request.iteration, now, work.load)
+                seconds = delay.seconds(worker, iteration, began + behind, work.load)
                 if seconds > 0.0:
                     yield Sleep(seconds)
                     withdrawn = yield 0.0
-            yield from answer(request, messages, seconds, withdrawn)
+                    began = clock()
+            missing = len(messages)
+            for message in messages:
+                missing -= 1
+                if not withdrawn:
+                    for cost in work.compute(request, message, frame.values):
+                        withdrawn = yield cost
+                        if withdrawn:
+                            break
+                spent = clock() - began
+                if withdrawn:
+                    yield _dropped(buffer, request, message, spent, seconds)
+                    break
+                flags = 0 if missing else wire.LAST
+                frame.pack(kind, iteration, round, message, flags, spent, seconds)
+                yield sends[not missing]
         except Exception as error:
             failure = error
             yield _failed(buffer, error)
 
 
-class _Answer:
-    """Computes the messages of a request and sends each when it is ready."""
-
-    def __init__(self, work: Work, clock: Callable[[], float], buffer: wire.Bytes) -> None:
-        self._compute = work.compute
-        self._clock = clock
-        self._buffer = memoryview(buffer)
-        self._out = wire.payload(buffer, work.answer_length, work.dtype)
-        self._dtype = wire.dtype_number(work.dtype)
-        self._length = work.answer_length
-        full_bytes = wire.message_bytes(work.answer_length, work.dtype)
-        self._send = Send(full_bytes, last=False), Send(full_bytes, last=True)
-
-    def __call__(
-        self, request: Request, messages: list[int], delay_seconds: float, withdrawn: bool
-    ) -> Generator[Action, Any, None]:
-        kind, iteration, round = request.kind, request.iteration, request.round
-        clock, out = self._clock, self._out
-        began = clock()
-        missing = len(messages)
-        for message in messages:
-            missing -= 1
-            if not withdrawn:
-                for cost in self._compute(request, message, out):
-                    withdrawn = yield cost
-                    if withdrawn:
-                        break
-            if withdrawn:
-                yield Send(
-                    wire.pack(
-                        self._buffer, Kind.DROPPED, self._dtype, 0, iteration, round, message,
-                        wire.LAST, clock() - began, delay_seconds,
-                    ),
-                    last=True,
-                )  # fmt: skip
-                return
-            wire.pack(
-                self._buffer, kind, self._dtype, self._length, iteration, round, message,
-                0 if missing else wire.LAST, clock() - began, delay_seconds,
-            )  # fmt: skip
-            yield self._send[not missing]
+def _dropped(
+    buffer: wire.Bytes, request: Request, message: int, spent: float, delay_seconds: float
+) -> Send:
+    n_bytes = wire.pack(
+        buffer, Kind.DROPPED, 1, 0, request.iteration, request.round, message, wire.LAST, spent,
+        delay_seconds,
+    )  # fmt: skip
+    return Send(n_bytes, last=True)
 
 
 def _text(buffer: wire.Bytes, kind: Kind, text: bytes, number: int) -> Send:
     text = text[: len(buffer) - wire.HEADER_BYTES - wire.TRAILER_BYTES]
     buffer[wire.HEADER_BYTES : wire.HEADER_BYTES + len(text)] = np.frombuffer(text, dtype=np.uint8)
-    return Send(
-        wire.pack(buffer, kind, _BYTE, len(text), message=number, flags=wire.LAST), last=True
-    )
+    n_bytes = wire.pack(buffer, kind, _BYTE, len(text), message=number, flags=wire.LAST)
+    return Send(n_bytes, last=False)
 
 
 def _failed(buffer: wire.Bytes, error: BaseException) -> Send:

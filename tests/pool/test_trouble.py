@@ -153,14 +153,13 @@ def test_those_who_never_answer_hold_two_snapshots_at_most(stage, own, ask):
 def test_a_damaged_answer_never_gets_through(stage, own, monkeypatch, place):
     made = stage(2)
     made.pool.begin(Kind.GRADIENT, 0, np.zeros(7), own(2))
-    pack = wire.pack
+    pack = wire.Frame.pack
 
-    def damaged(buffer, *fields, **more):
-        n_bytes = pack(buffer, *fields, **more)
-        buffer[place] ^= 0x40
-        return n_bytes
+    def damaged(frame, *fields):
+        pack(frame, *fields)
+        frame.view[place] ^= 0x40
 
-    monkeypatch.setattr(wire, "pack", damaged)
+    monkeypatch.setattr(wire.Frame, "pack", damaged)
     monkeypatch.setattr(made.transport, "wait", partial(VirtualMaster.wait, made.transport))
     with pytest.raises(BadMessage, match=r"^worker 0: "):
         list(made.pool.answers())
@@ -175,7 +174,9 @@ class Short(Nothing):
 def test_an_answer_of_another_length_never_gets_through(stage, own):
     made = stage(1, make_work=lambda worker: Short())
     made.pool.begin(Kind.GRADIENT, 0, np.zeros(7), own(1))
-    with pytest.raises(BadMessage, match=r"^worker 0: message 0 has 5 elements of float64, wants 8"):
+    with pytest.raises(
+        BadMessage, match=r"^worker 0: message 0 has 5 elements of float64, wants 8"
+    ):
         list(made.pool.answers())
 
 
