@@ -69,8 +69,12 @@ class CodedWorkers:
         if self.is_master:
             transport = mpi.MPIMaster(part, length, dtype, largest_answer(length, dtype))
             self._pool = WorkerPool(transport, payload_length=self._n_parameters, dtype=dtype)
-            self._pool.start()
-            self._coded = CodedGradient(self._pool, self._code, self._n_parameters)
+            try:
+                self._pool.start()
+                self._coded = CodedGradient(self._pool, self._code, self._n_parameters)
+            except BaseException:
+                self._pool.close(_GRACE_SECONDS)
+                raise
             return self
         buffer = wire.new_buffer(largest_answer(length, dtype))
         end = mpi.MPIWorker(
@@ -78,10 +82,13 @@ class CodedWorkers:
             wire.message_bytes(length, dtype),
         )  # fmt: skip
         worker = part.rank - 1
-        work = _BlockWork(self._code, worker, self._gradient, self._n_parameters, dtype)
-        end.run(worker_loop(worker, lambda: work, None, end.now, buffer))
+        # made inside the loop: what is wrong with it is then told to the master
+        end.run(worker_loop(worker, lambda: self._work(worker), None, end.now, buffer))
         end.close()
         return self
+
+    def _work(self, worker: int) -> _BlockWork:
+        return _BlockWork(self._code, worker, self._gradient, self._n_parameters, self._dtype)
 
     def gradient(self, x: ArrayLike) -> NDArray[np.float64]:
         """Return the sum of all blocks' gradients at ``x``, (n_parameters,); for the master alone.

@@ -36,3 +36,9 @@ def test_an_exception_in_the_users_program_ends_all_ranks(start, who):
     assert ended.err.count("ArithmeticError: on purpose") == 1
     if who == "worker":
         assert f"worker 1 (rank 2) on {socket.gethostname()}" in ended.err
+
+
+def test_a_code_it_cannot_serve_ends_all_ranks(start):
+    ended = start(PROGRAM.with_name("embedded.py"), "code", ranks=3, seconds=30).wait()
+    assert ended.code == 1
+    assert "cuts gradients into 2 segments, wants 1" in ended.err
