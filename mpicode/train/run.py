@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from .. import kernels
 from ..config import Config
 from ..errors import ConfigError, MpicodeError
+from ..facts import blas
 from ..pool import WorkerPool, largest_answer, wire, worker_loop
 from ..pool.virtual import Costs, VirtualMaster
 from ..results import RunWriter
@@ -185,7 +186,8 @@ def _master(setup: Setup, pool: WorkerPool, mpi: str, recorders: list[Recorder])
                 "seed": config.run.seed,
                 "mpi": mpi,
                 "hosts": pool.hosts,
-                **_facts(),
+                "compiled": kernels.COMPILED,
+                "blas_threads": blas()[1],
             }
             writer = RunWriter(
                 Path(config.output.path), attrs, pool.n_workers, config.output.flush_seconds
@@ -207,9 +209,12 @@ def _master(setup: Setup, pool: WorkerPool, mpi: str, recorders: list[Recorder])
             writer.close(result.parameters, result.complete, result.outcome)
             result.path = writer.path
     except BaseException as error:
-        if writer is not None:
-            writer.__exit__(type(error), error, error.__traceback__)
-        silent = pool.close(_GRACE_SECONDS_AFTER_ERROR)
+        try:
+            if writer is not None:
+                writer.__exit__(type(error), error, error.__traceback__)
+        finally:
+            # the workers are let go even if the disk refuses
+            silent = pool.close(_GRACE_SECONDS_AFTER_ERROR)
         if isinstance(error, MpicodeError):
             error.silent = tuple(silent)
         raise
@@ -218,13 +223,6 @@ def _master(setup: Setup, pool: WorkerPool, mpi: str, recorders: list[Recorder])
         started = result.history["started"]
         result.uncoded_delay = uncoded_delay(setup.delay, pool.n_workers, started)
     return result
-
-
-def _facts() -> dict[str, Any]:
-    from threadpoolctl import threadpool_info
-
-    pools = [info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"]
-    return {"compiled": kernels.COMPILED, "blas_threads": max(pools, default=1)}
 
 
 def _evaluator(setup: Setup) -> Callable[[NDArray[np.float64]], tuple[float, float]]:
