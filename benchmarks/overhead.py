@@ -82,7 +82,7 @@ class Work:
             for _ in range(request.iteration):
                 MPI.Request.Waitall([self.comm.Irecv([self.x, MPI.DOUBLE], 0, 1)])
                 MPI.Request.Waitall([self.comm.Isend([self.answer, MPI.DOUBLE], 0, 2)])
-        yield 0.0
+        return ()
 
 
 class Master:

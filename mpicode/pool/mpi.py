@@ -70,7 +70,6 @@ class MPIMaster:
         self._comm = comm
         self._answer = (answer_length, dtype)
         self._largest = largest
-        self._statuses = [MPI.Status() for _ in range(self.n_workers)]
         self._backoff = Backoff()
         self._told: list[tuple[MPI.Request, wire.Bytes]] = []
         self._posted: list[tuple[list[MPI.Request], Snapshot]] = []
@@ -131,17 +130,14 @@ class MPIMaster:
 
     def wait(self, deadline: float | None = None) -> list[Slot]:
         # one call for all of them: each call of MPI may yield the core to every other rank on it
-        look, handles, statuses = MPI.Request.Testsome, self._handles, self._statuses
-        backoff = self._backoff
+        look, handles, backoff = MPI.Request.Testsome, self._handles, self._backoff
         backoff.reset()
         while True:
-            completed = look(handles, statuses) or look(handles, statuses)
+            completed = look(handles) or look(handles)
             if completed:
                 arrived: list[Slot] = []
-                for position, worker in enumerate(completed):
-                    slot = self._pending[worker]
-                    slot.n_bytes = statuses[position].Get_count(MPI.BYTE)
-                    arrived.append(slot)
+                for worker in completed:
+                    arrived.append(self._pending[worker])
                     self._listening[worker] = self._ready[worker] = False
                 return arrived
             if self.interrupted() or (deadline is not None and self.now() >= deadline):
@@ -219,12 +215,12 @@ class MPIWorker:
         )
         self._inbox = wire.new_buffer(n_bytes)
         self._frame = wire.Frame(self._inbox, payload_length, dtype)
-        self._notices = wire.new_buffer(wire.message_bytes(0, dtype))
+        notices = wire.new_buffer(wire.message_bytes(0, dtype))
+        self._notices = wire.Frame(notices, 0, dtype)
         self._answer = comm.Send_init((buffer[:answer_bytes], MPI.BYTE), 0, _ANSWER)
         self._request = comm.Recv_init((self._inbox, MPI.BYTE), 0, _REQUEST)
-        self._notice = comm.Recv_init((self._notices, MPI.BYTE), 0, _NOTICE)
+        self._notice = comm.Recv_init((notices, MPI.BYTE), 0, _NOTICE)
         self._sending: MPI.Request | None = None
-        self._status = MPI.Status()
         self._backoff = Backoff()
         self._current = Request(0, -1, 0, self._frame.values, 0.0)
         self._looked_at = 0.0
@@ -236,24 +232,28 @@ class MPIWorker:
         self._request.Start()
         self._notice.Start()
         waiting = True  # a receive for the next request is pending
-        send = loop.send
+        send, now = loop.send, self.now
         outcome: Any = None
         try:
             while True:
                 action = send(outcome)
                 if isinstance(action, Send):
                     self._send(action)
-                    outcome = None
-                elif isinstance(action, Receive):
-                    if not waiting:
-                        self._request.Start()
-                    outcome = self._next_request()
-                    waiting = outcome.kind in _NOTICES
+                    if not action.last:
+                        self._complete_send()
+                        outcome = None
+                        continue
                 elif isinstance(action, Sleep):
                     time.sleep(action.seconds)
                     outcome = None
-                else:
-                    outcome = self._withdrawn()
+                    continue
+                elif not isinstance(action, Receive):
+                    outcome = now() - self._looked_at > _LOOK_SECONDS and self._withdrawn()
+                    continue
+                if not waiting:
+                    self._request.Start()
+                outcome = self._next_request()
+                waiting = outcome.kind in _NOTICES
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
         finally:
@@ -276,8 +276,6 @@ class MPIWorker:
         else:
             answer = self._buffer[: action.n_bytes]
             self._sending = self._comm.Isend((answer, MPI.BYTE), 0, _ANSWER)
-        if not action.last:
-            self._complete_send()
 
     def _complete_send(self) -> None:
         """Wait until the answer has left: only then may its buffer be written again."""
@@ -291,24 +289,21 @@ class MPIWorker:
     def _next_request(self) -> Request:
         if self._stop is not None:
             return self._stop
-        backoff, status = self._backoff, self._status
+        backoff, frame = self._backoff, self._frame
         requested, notified = self._request.Test, self._notice.Test
         backoff.reset()
-        while not (requested(status) or requested(status) or requested(status)):
+        while not (requested() or requested() or requested()):
             # what is told to an idle worker can wait a little longer than a request
-            if notified(status):
+            if notified():
                 notice = self._open_notice()
                 if notice.kind == Kind.STOP:
                     self._complete_send()
                 return notice
             backoff.pause()
-        n_bytes = status.Get_count(MPI.BYTE)
         self._complete_send()
-        kind, dtype, _, _, iteration, round, length, seconds, _ = self._frame.read(
-            n_bytes, "master"
-        )
-        if n_bytes == self._frame.full_bytes and kind != _ASSIGN:
-            values = self._frame.values
+        _, kind, dtype, _, _, iteration, round, _, length, seconds, _, _ = frame.read("master")
+        if frame.n_bytes == frame.full_bytes and kind != _ASSIGN:
+            values = frame.values
         else:
             values = wire.payload(self._inbox, length, wire.DTYPES[dtype])
         self._looked_at = self.now()
@@ -316,19 +311,14 @@ class MPIWorker:
         return request
 
     def _open_notice(self) -> Request:
-        header = wire.parse(self._notices, self._status.Get_count(MPI.BYTE), "master")
+        _, kind, _, _, _, iteration, round, _, _, seconds, _, _ = self._notices.read("master")
         self._notice.Start()
-        return Request(
-            header.kind, header.iteration, header.round, self._frame.values[:0], header.seconds
-        )
+        return Request(kind, iteration, round, self._notices.values, seconds)
 
     def _withdrawn(self) -> bool:
         """Look for a notice about the request that is being worked on."""
-        now = self.now()
-        if now - self._looked_at < _LOOK_SECONDS:
-            return False
-        self._looked_at = now
-        if not self._notice.Test(self._status):
+        self._looked_at = self.now()
+        if not self._notice.Test():
             return False
         notice = self._open_notice()
         if notice.kind == Kind.STOP:

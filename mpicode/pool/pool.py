@@ -237,7 +237,7 @@ class WorkerPool:
             if not arrived:
                 break
             for slot in arrived:
-                kind = slot.read(slot.n_bytes, slot.sender)[0]
+                kind = slot.read(slot.sender)[1]
                 self._gone[slot.worker] |= kind == Kind.GOODBYE
                 transport.recycle(slot)
                 if not self._gone[slot.worker]:
@@ -299,8 +299,9 @@ class WorkerPool:
 
     def _accept(self, slot: Slot) -> Answer | None:
         """Keep the books of one arrival; return it if it answers the current round."""
-        header = self._read(slot)
-        kind, dtype, flags, message, iteration, round, length, seconds, delay_seconds = header
+        _, kind, dtype, flags, message, iteration, round, _, length, seconds, delay_seconds, _ = (
+            self._read(slot)
+        )
         worker = slot.worker
         task = self._tasks[worker]
         if task is None or iteration != task.iteration or round != task.round:
@@ -339,11 +340,11 @@ class WorkerPool:
         return None
 
     def _read(self, slot: Slot) -> wire.Fields:
+        fields = slot.read(slot.sender)
         self.bytes_received += slot.n_bytes
-        header = slot.read(slot.n_bytes, slot.sender)
-        if header[0] == _FAILED:
+        if fields[1] == _FAILED:
             raise _failure(slot.sender, _text(slot))
-        return header
+        return fields
 
 
 def _text(slot: Slot) -> bytes:

@@ -12,13 +12,13 @@ from .snapshots import Snapshot
 
 
 class Slot(wire.Frame):
-    """A buffer for answers of one worker; ``n_bytes`` of it have arrived.
+    """A buffer for answers of one worker.
 
     ``sender`` is how errors name the worker; ``kept`` says that somebody took the buffer over;
     ``handle`` belongs to the transport.
     """
 
-    __slots__ = ("buffer", "handle", "kept", "n_bytes", "sender", "worker")
+    __slots__ = ("buffer", "handle", "kept", "sender", "worker")
 
     def __init__(
         self, worker: int, sender: str, buffer: wire.Bytes, length: int, dtype: np.dtype[Any]
@@ -27,7 +27,6 @@ class Slot(wire.Frame):
         self.worker = worker
         self.sender = sender
         self.buffer = buffer
-        self.n_bytes = 0
         self.kept = False
         self.handle: Any = None
 

@@ -178,30 +178,35 @@ class VirtualMaster:
             except StopIteration:
                 return
             if isinstance(action, Receive):
-                if state.reading is not None:
-                    state.reading.pins -= 1
-                    state.reading = None
-                if not state.inbox:
-                    state.listening = True
-                    return
-                outcome = self._next_request(state)
-            elif isinstance(action, Sleep):
+                self._receive(worker)
+                return
+            if isinstance(action, Sleep):
                 self._at(action.seconds, lambda: self._resume(worker, None))
                 return
-            elif isinstance(action, Send):
-                self._send(worker, action.n_bytes)
+            if isinstance(action, Send):
+                self._send(worker, action)
                 return
-            else:
-                seconds = self._costs.computing(action)
-                if seconds > 0.0:
-                    self._at(seconds, lambda: self._resume(worker, self._withdrawn(state)))
-                    return
-                outcome = self._withdrawn(state)
+            seconds = self._costs.computing(action)
+            if seconds > 0.0:
+                self._at(seconds, lambda: self._resume(worker, self._withdrawn(state)))
+                return
+            outcome = self._withdrawn(state)
+
+    def _receive(self, worker: int) -> None:
+        """Hand the next request over, now or when it lands."""
+        state = self._workers[worker]
+        if state.reading is not None:
+            state.reading.pins -= 1
+            state.reading = None
+        if state.inbox:
+            self._resume(worker, self._next_request(state))
+        else:
+            state.listening = True
 
     @staticmethod
     def _next_request(state: _Worker) -> Request:
         message, snapshot = state.inbox.popleft()
-        header = wire.parse(message, len(message), "master")
+        header = wire.parse(message, "master")
         state.reading = snapshot
         payload = (
             snapshot.values
@@ -215,22 +220,25 @@ class VirtualMaster:
         if not state.inbox:
             return False
         message = state.inbox[0][0]
-        if wire.parse(message, len(message), "master").kind == Kind.WITHDRAW:
+        if wire.parse(message, "master").kind == Kind.WITHDRAW:
             state.inbox.popleft()
         return True
 
     def _new_slot(self, worker: int) -> Slot:
         return Slot(worker, f"worker {worker}", wire.new_buffer(self._largest), *self._answer)
 
-    def _send(self, worker: int, n_bytes: int) -> None:
+    def _send(self, worker: int, action: Send) -> None:
+        n_bytes = action.n_bytes
         free = self._free[worker]
         slot = free.pop() if free else self._new_slot(worker)
         slot.buffer[:n_bytes] = self._workers[worker].buffer[:n_bytes]
-        slot.n_bytes = n_bytes
 
         def land() -> None:
             self._arrived.append(slot)
-            self._resume(worker, None)
+            if action.last:
+                self._receive(worker)
+            else:
+                self._resume(worker, None)
 
         full = wire.message_bytes(len(slot.values), slot.values.dtype)
         left_out = self._left_out_bytes if n_bytes == full else 0

@@ -77,8 +77,8 @@ class BadMessage(MpicodeError):
     """A message whose header or canary is damaged."""
 
 
-Fields = tuple[int, int, int, int, int, int, int, float, float]
-"""The fields of a `Header`."""
+Fields = tuple[int, int, int, int, int, int, int, int, int, float, float, int]
+"""The numbers of a header, in the order of the table."""
 
 
 class Header(NamedTuple):
@@ -122,8 +122,11 @@ def pack(
     return end + TRAILER_BYTES
 
 
-def parse(message: Bytes | memoryview, received: int, sender: str) -> Header:
-    """Read the header of a message of ``received`` bytes; a damaged one is a `BadMessage`."""
+def parse(message: Bytes | memoryview, sender: str) -> Header:
+    """Read the header of the message at the start of ``message``; a damaged one is a `BadMessage`.
+
+    The length is that of the header; whether so much has come is seen by the canary behind it.
+    """
     canary, kind, dtype, flags, number, iteration, round, _, length, seconds, delay, _ = _unpack(
         message
     )
@@ -132,9 +135,10 @@ def parse(message: Bytes | memoryview, received: int, sender: str) -> Header:
     if dtype >= len(DTYPES):
         raise BadMessage(f"{sender}: dtype {dtype} is not one of {len(DTYPES)}")
     end = HEADER_BYTES + length * _ITEMSIZE[dtype]
-    if length < 0 or received != end + TRAILER_BYTES:
+    room = len(message)
+    if length < 0 or end + TRAILER_BYTES > room:
         raise BadMessage(
-            f"{sender}: message has {received} bytes, its header says {end + TRAILER_BYTES}"
+            f"{sender}: header says {end + TRAILER_BYTES} bytes, no message has more than {room}"
         )
     (canary,) = _unpack_trailer(message, end)
     if canary != CANARY:
@@ -147,10 +151,11 @@ class Frame:
 
     `read` and `pack` do for this message what `parse` and the function `pack` do for any. They run
     between the arrival of a vector, which has swept the caches, and the next thing that somebody
-    waits for; so what counts is how little memory they touch.
+    waits for; so what counts is how little memory they touch. ``n_bytes`` is the size of the
+    message that was read last.
     """
 
-    __slots__ = ("_dtype_number", "_length", "_trailer", "full_bytes", "values", "view")
+    __slots__ = ("_dtype_number", "_length", "_trailer", "full_bytes", "n_bytes", "values", "view")
 
     def __init__(self, buffer: Bytes, length: int, dtype: np.dtype[Any]) -> None:
         self.view = memoryview(buffer)
@@ -158,22 +163,32 @@ class Frame:
         self.full_bytes = message_bytes(length, dtype)
         self._length = length
         self._dtype_number = dtype_number(dtype)
+        self.n_bytes = 0
         self._trailer = self.view[self.full_bytes - TRAILER_BYTES : self.full_bytes].cast("Q")
+        self._trailer[0] = 0
 
-    def read(self, received: int, sender: str) -> Fields:
-        """Return the fields of the header of a message of ``received`` bytes, as `parse` does."""
-        canary, kind, dtype, flags, number, iteration, round, _, length, seconds, delay, _ = (
-            _unpack(self.view)
-        )
+    def read(self, sender: str) -> Fields:
+        """Return the header of the message that has come; a damaged one is a `BadMessage`.
+
+        The closing canary is wiped out as it is read, so that the one found there next time can
+        only have come with a whole message: MPI need not be asked how long it was.
+        """
+        fields = _unpack(self.view)
+        trailer = self._trailer
         if (
-            canary == CANARY
-            and received == self.full_bytes
-            and length == self._length
-            and dtype == self._dtype_number
-            and self._trailer[0] == CANARY
+            trailer[0] == CANARY
+            and fields[0] == CANARY
+            and fields[8] == self._length
+            and fields[2] == self._dtype_number
         ):
-            return kind, dtype, flags, number, iteration, round, length, seconds, delay
-        return parse(self.view, received, sender)
+            trailer[0] = 0
+            self.n_bytes = self.full_bytes
+        else:
+            header = parse(self.view, sender)
+            end = HEADER_BYTES + header.length * _ITEMSIZE[header.dtype]
+            self.n_bytes = end + TRAILER_BYTES
+            _TRAILER.pack_into(self.view, end, 0)
+        return fields
 
     def seal(self) -> None:
         """Write the closing canary, which stays until something longer is written to the buffer."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import socket
 import traceback
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -52,7 +52,8 @@ class Sleep(NamedTuple):
 class Send(NamedTuple):
     """Send the first ``n_bytes`` of the answer buffer to completion.
 
-    ``last``: the next thing is `Receive`, and waiting there may complete it just as well.
+    ``last``: nothing is left to do for this request, so that the next one is received too, and the
+    loop resumed with it as after `Receive`. Waiting for it may complete the sending just as well.
     """
 
     n_bytes: int
@@ -76,7 +77,7 @@ class Work(Protocol):
     load: float
     """Share of all blocks that this worker holds."""
 
-    def compute(self, request: Request, message: int, out: NDArray[Any]) -> Iterator[float]:
+    def compute(self, request: Request, message: int, out: NDArray[Any]) -> Iterable[float]:
         """Fill ``out``, (answer_length,) with ``message``; yield the cost in rows of each part."""
 
 
@@ -104,12 +105,15 @@ def worker_loop(
     except Exception as error:
         failure = error
         yield _failed(buffer, error)
+    request: Request | None = None
     while True:
-        request: Request = yield RECEIVE
+        if request is None:
+            request = yield RECEIVE
         kind, iteration, round, payload, sent_at = request
         if kind == _STOP:
             yield Send(wire.pack(buffer, Kind.GOODBYE, flags=wire.LAST), last=False)
             return failure
+        asked, request = request, None
         if kind == _ASSIGN:
             messages = payload.tolist()
             behind = sent_at - clock()
@@ -130,17 +134,17 @@ def worker_loop(
             for message in messages:
                 missing -= 1
                 if not withdrawn:
-                    for cost in work.compute(request, message, frame.values):
+                    for cost in work.compute(asked, message, frame.values):
                         withdrawn = yield cost
                         if withdrawn:
                             break
                 spent = clock() - began
                 if withdrawn:
-                    yield _dropped(buffer, request, message, spent, seconds)
+                    request = yield _dropped(buffer, asked, message, spent, seconds)
                     break
                 flags = 0 if missing else wire.LAST
                 frame.pack(kind, iteration, round, message, flags, spent, seconds)
-                yield sends[not missing]
+                request = yield sends[not missing]
         except Exception as error:
             failure = error
             yield _failed(buffer, error)

@@ -82,7 +82,7 @@ class Watched(VirtualMaster):
         return [entry for entry in self.log if entry[1] == what and entry[2] in kinds]
 
     def _carry(self, worker, message, *rest):
-        header = wire.parse(message, len(message), "pool")
+        header = wire.parse(message, "pool")
         kind = Kind(header.kind)
         if kind == Kind.WITHDRAW:
             self.notices[worker] += 1
@@ -115,10 +115,10 @@ class Watched(VirtualMaster):
                 break
             arrived += more
         for slot in arrived:
-            header = wire.parse(slot.buffer, slot.n_bytes, "worker")
+            header = wire.parse(slot.buffer, "worker")
             kind = Kind(header.kind)
             self.slots[id(slot)] = slot
-            self.n_bytes["arrived"] += slot.n_bytes
+            self.n_bytes["arrived"] += wire.message_bytes(header.length, wire.DTYPES[header.dtype])
             self.log.append((self.now(), "arrived", kind, slot.worker, header.iteration))
             if kind in (Kind.GRADIENT, Kind.DROPPED, Kind.FAILED) and header.flags & wire.LAST:
                 self.requests[slot.worker] = 0
