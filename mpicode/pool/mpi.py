@@ -288,6 +288,7 @@ class MPIWorker:
 
     def _next_request(self) -> Request:
         if self._stop is not None:
+            self._complete_send()
             return self._stop
         backoff, frame = self._backoff, self._frame
         requested, notified = self._request.Test, self._notice.Test
