@@ -11,6 +11,7 @@ from scipy import sparse
 
 from ..errors import ConfigError
 from .decoder import CountingDecoder, Decoder, Decoding
+from .loads import parameters_for
 from .per_set import PerSet
 from .sets import Sets, hard_sets
 
@@ -133,6 +134,17 @@ class GradientCode:
         Consecutive workers and all holders of a block; a scheme adds what it knows to be worse.
         """
         return hard_sets(self, n_lost)
+
+    @classmethod
+    def for_load(cls, n_workers: int, load: int, n_segments: int = 1) -> list[dict[str, Any]]:
+        """Return the parameters (one set or several) with which schemes are compared at one load.
+
+        load : blocks per worker where there are as many blocks as workers
+
+        Derived from the names of the parameters, see `parameters_for`; a scheme overrides this
+        where they do not tell. Raises `ConfigError` where the load cannot be had.
+        """
+        return parameters_for(cls, load, n_segments)
 
     @cached_property
     def system(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
