@@ -30,6 +30,11 @@ Integer = npt.NDArray[np.integer[Any]]
 quiet = np.errstate(over="ignore", invalid="ignore")
 
 
+def segment_length(n_parameters: int, n_segments: int) -> int:
+    """Return the length of the segments that so many parameters are cut into, the last one padded."""
+    return -(-n_parameters // n_segments)
+
+
 class Rows(NamedTuple):
     """Samples: ``X`` (n_rows, n_features), dense or CSR, and ``y`` (n_rows,).
 
@@ -129,6 +134,8 @@ class Problem(ABC):
             raise DataError(
                 f"X: the problem has {self.n_features} features, the rows have shape {X.shape}"
             )
+        if not isinstance(X, np.ndarray) and X.format != "csr":
+            raise DataError(f"X: wants a dense array or CSR, got {X.format}")
         if X.dtype != self.dtype:
             raise DataError(f"X: the problem works in {self.dtype}, the rows are {X.dtype}")
         if y.shape != (X.shape[0],):
@@ -138,6 +145,11 @@ class Problem(ABC):
                 raise DataError(f"y: regression data wants floating numbers, got {y.dtype}")
         elif y.dtype != np.int64:
             raise DataError(f"y: {self.task} data wants int64 labels, got {y.dtype}")
+        elif y.size and not 0 <= (low := y.min()) <= (high := y.max()) < self.n_classes:
+            raise DataError(
+                f"y: label {low if low < 0 else high} is out of range, "
+                f"the problem has {self.n_classes} classes"
+            )
         if weights is not None and weights.shape != y.shape:
             raise DataError(
                 f"weights: {X.shape[0]} rows, but the weights have shape {weights.shape}"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
+from . import losses
 from .base import Float
 from .linear import LinearModel
 
@@ -18,9 +18,4 @@ class LeastSquares(LinearModel):
     tasks = ("regression",)
 
     def _residual(self, z: Float, y: npt.NDArray[Any], weights: Float) -> float:
-        z -= y
-        weighted = weights * z
-        # In double precision whatever the data: stop rules compare losses.
-        loss = 0.5 * float(weighted.astype(np.float64, copy=False) @ z)
-        z[...] = weighted
-        return loss
+        return losses.SQUARED.residual(z, y, weights)

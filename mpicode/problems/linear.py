@@ -121,20 +121,6 @@ class LinearModel(Problem):
             total += self._residual(z, y, np.ones(len(y)))
         return total, correct
 
-    def check(self, x: Float, rows: Rows, weights: Float | None = None) -> None:
-        """See `Problem.check`; labels must be classes, and a sparse X in CSR form."""
-        super().check(x, rows, weights)
-        X, y = rows
-        if not isinstance(X, np.ndarray) and X.format != "csr":
-            raise DataError(f"X: wants a dense array or CSR, got {X.format}")
-        if self.task != "regression" and y.size:
-            low, high = y.min(), y.max()
-            if low < 0 or high >= self.n_classes:
-                raise DataError(
-                    f"y: label {low if low < 0 else high} is out of range, "
-                    f"the problem has {self.n_classes} classes"
-                )
-
     def _predict(self, x: Float, rows: Rows) -> Iterator[tuple[slice, Any, Any, Float]]:
         """Yield per chunk: which rows, X (an array, or the three of a CSR), y, z = X W + b."""
         X, y = rows.X, np.ascontiguousarray(rows.y)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-from ..kernels import logistic_residual
+from . import losses
 from .base import Float
 from .linear import LinearModel
 
@@ -19,7 +18,7 @@ class Logistic(LinearModel):
     tasks = ("binary",)
 
     def _residual(self, z: Float, y: npt.NDArray[Any], weights: Float) -> float:
-        return float(logistic_residual(z, y, weights, z))
+        return losses.LOGISTIC.residual(z, y, weights)
 
     def _correct(self, z: Float, y: npt.NDArray[Any]) -> float:
-        return float(np.count_nonzero((z > 0) == y))
+        return losses.LOGISTIC.correct(z, y)

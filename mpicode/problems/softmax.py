@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import numpy as np
 import numpy.typing as npt
 
-from ..kernels import softmax_residual
+from . import losses
 from .base import Float
 from .linear import LinearModel
 
@@ -23,7 +22,7 @@ class Softmax(LinearModel):
     one_output: ClassVar[bool] = False
 
     def _residual(self, z: Float, y: npt.NDArray[Any], weights: Float) -> float:
-        return float(softmax_residual(z, y, weights, z))
+        return losses.SOFTMAX.residual(z, y, weights)
 
     def _correct(self, z: Float, y: npt.NDArray[Any]) -> float:
-        return float(np.count_nonzero(z.argmax(axis=1) == y))
+        return losses.SOFTMAX.correct(z, y)

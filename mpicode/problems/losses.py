@@ -1,0 +1,71 @@
+"""What a model's outputs lose against ``y``, and the slope of that: one loss per kind of data.
+
+Conventions: z is (n_rows,) where a model has one output per row, else (n_rows, n_outputs);
+y and weights are (n_rows,), the weights float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..kernels import logistic_residual, softmax_residual
+from .base import Float
+
+Labels = npt.NDArray[Any]
+
+
+class Loss(NamedTuple):
+    """A loss of rows.
+
+    one_output : z is (n_rows,); else there is one output per class
+    residual   : ``residual(z, y, weights)`` replaces ``z`` by the derivative of the weighted loss
+                 in z and returns the weighted loss
+    correct    : ``correct(z, y)`` counts the rows predicted right; NaN where that has no meaning
+    """
+
+    one_output: bool
+    residual: Callable[[Float, Labels, Float], float]
+    correct: Callable[[Float, Labels], float]
+
+
+def _squared_residual(z: Float, y: Labels, weights: Float) -> float:
+    z -= y
+    weighted = weights * z
+    # In double precision whatever the data: stop rules compare losses.
+    loss = 0.5 * float(weighted.astype(np.float64, copy=False) @ z)
+    z[...] = weighted
+    return loss
+
+
+def _not_counted(z: Float, y: Labels) -> float:
+    return float("nan")
+
+
+def _logistic_residual(z: Float, y: Labels, weights: Float) -> float:
+    return float(logistic_residual(z, y, weights, z))
+
+
+def _positive_right(z: Float, y: Labels) -> float:
+    return float(np.count_nonzero((z > 0) == y))
+
+
+def _softmax_residual(z: Float, y: Labels, weights: Float) -> float:
+    return float(softmax_residual(z, y, weights, z))
+
+
+def _largest_right(z: Float, y: Labels) -> float:
+    return float(np.count_nonzero(z.argmax(axis=1) == y))
+
+
+# ``1/2 (z - y)^2``
+SQUARED = Loss(True, _squared_residual, _not_counted)
+# ``log(1 + exp(z)) - y z``, y in {0, 1}
+LOGISTIC = Loss(True, _logistic_residual, _positive_right)
+# ``log(sum_c exp(z_c)) - z_y``
+SOFTMAX = Loss(False, _softmax_residual, _largest_right)
+
+OF_TASK = {"regression": SQUARED, "binary": LOGISTIC, "multiclass": SOFTMAX}
