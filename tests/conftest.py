@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,14 @@ import pytest
 from mpicode.datasets import DatasetWriter, Meta, Shape
 
 DIGITS = Path(__file__).parents[1] / "data" / "digits.h5"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def signals_are_heard() -> None:
+    """Started in the background, this process ignores Ctrl-C, and so would all that it starts."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
 
 
 @pytest.fixture
