@@ -167,7 +167,7 @@ def _describe(facts: dict[str, Any]) -> list[str]:
 def _row(row: Tolerance) -> tuple[str, ...]:
     residuals = (row.mean_residual, row.worst_residual)
     return (
-        str(row.n_lost),
+        f"{row.n_lost:.3g}",
         str(row.n_sets),
         f"{row.exact_share:.1%}",
         *(f"{value:.3g}" for value in residuals),

@@ -29,6 +29,13 @@ def straggler_sets(n: int, size: int, count: int, rng: np.random.Generator) -> S
     return np.sort(drawn, axis=1)
 
 
+def masks(sets: Sets, n: int) -> npt.NDArray[np.bool_]:
+    """Return the sets as rows that are True where a worker belongs to it, (n_sets, n)."""
+    rows = np.zeros((len(sets), n), dtype=bool)
+    np.put_along_axis(rows, sets, True, axis=1)
+    return rows
+
+
 def runs(n: int, size: int, stride: int = 1) -> Sets:
     """Return the ``n`` sets of ``size`` workers, ``stride`` apart, around the ring, (n, size)."""
     return np.sort((np.arange(n)[:, None] + stride * np.arange(size)) % n, axis=1)

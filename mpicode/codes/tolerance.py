@@ -1,27 +1,30 @@
-"""How a code fares with some number of lost workers."""
+"""How a code fares with some of its workers lost."""
 
 from __future__ import annotations
 
+from math import comb
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from .adversary import adversary
 from .base import GradientCode
+from .damage import damage
 from .decoder import EXACT
-from .sets import Sets, straggler_sets
+from .failures import Failures, Uniform
 
 
 class Tolerance(NamedTuple):
-    """What decoding without ``n_lost`` workers misses, and what it does to noise.
+    """What decoding without some workers misses, and what it does to noise.
 
-    n_sets      : sets that shares and means are taken over: all there are, or a uniform sample;
-                  the worst is looked for among these and `GradientCode.hard_sets`
+    n_lost      : workers lost, on average
+    n_sets      : sets that shares and means are taken over
     exact_share : the share of them that decodes exactly
     residuals   : relative to the residual of no message at all, so 0 is exact and 1 is nothing
     """
 
-    n_lost: int
+    n_lost: float
     n_sets: int
     exact_share: float
     mean_residual: float
@@ -31,26 +34,35 @@ class Tolerance(NamedTuple):
 
 
 def tolerance(code: GradientCode, n_lost: int, count: int, seed: int = 0) -> Tolerance:
-    """Decode without every set of ``n_lost`` workers, or ``count`` random sets if more exist."""
-    sampled = straggler_sets(code.n_workers, n_lost, count, np.random.default_rng([seed, n_lost]))
-    sample, chosen = _outcomes(code, sampled), _outcomes(code, code.hard_sets(n_lost))
-    mean, worst = sample.mean(axis=0), np.concatenate([sample, chosen]).max(axis=0)
-    return Tolerance(
-        n_lost=n_lost,
-        n_sets=len(sampled),
-        exact_share=float(np.mean(sample[:, 0] <= EXACT)),
-        mean_residual=float(mean[0]),
-        worst_residual=float(worst[0]),
-        mean_amplification=float(mean[1]),
-        worst_amplification=float(worst[1]),
+    """Decode without every set of ``n_lost`` workers, or ``count`` random sets if more exist.
+
+    In that case an adversary looks for the worst, with four times as many decodings.
+    """
+    sets = Uniform(n_lost=n_lost, n_workers=code.n_workers, seed=seed).lost(count)
+    sampled = _summary(sets, damage(code, sets))
+    if comb(code.n_workers, n_lost) <= count:
+        return sampled
+    found = adversary(code, n_lost, 4 * count, seed)
+    return sampled._replace(
+        worst_residual=max(sampled.worst_residual, found.residual),
+        worst_amplification=max(sampled.worst_amplification, found.amplification),
     )
 
 
-def _outcomes(code: GradientCode, sets: Sets) -> npt.NDArray[np.float64]:
-    """Return relative residual and amplification for each set of lost workers, (n_sets, 2)."""
-    everything = code.n_segments * code.n_blocks
-    outcomes = np.empty((len(sets), 2))
-    for outcome, lost in zip(outcomes, sets, strict=True):
-        decoding = code.decode(~np.isin(code.owner, lost))
-        outcome[:] = decoding.residual / everything, decoding.amplification
-    return outcomes
+def tolerance_under(code: GradientCode, failures: Failures, count: int) -> Tolerance:
+    """Decode without the workers that ``failures`` loses, in up to ``count`` cases."""
+    sets = failures.lost(count)
+    return _summary(sets, damage(code, sets))
+
+
+def _summary(lost: npt.NDArray[np.bool_], outcomes: npt.NDArray[np.float64]) -> Tolerance:
+    residuals, amplifications = outcomes.T
+    return Tolerance(
+        n_lost=float(lost.sum(axis=1).mean()),
+        n_sets=len(lost),
+        exact_share=float(np.mean(residuals <= EXACT)),
+        mean_residual=float(residuals.mean()),
+        worst_residual=float(residuals.max()),
+        mean_amplification=float(amplifications.mean()),
+        worst_amplification=float(amplifications.max()),
+    )
