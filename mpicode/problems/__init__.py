@@ -19,6 +19,7 @@ from .base import Problem, Rows
 from .least_squares import LeastSquares
 from .linear import LinearModel
 from .logistic import Logistic
+from .mlp import MLP
 from .softmax import Softmax
 
 __all__ = ["CONTEXT", "PROBLEMS", "LinearModel", "Problem", "Rows", "make", "names"]
@@ -39,6 +40,7 @@ PROBLEMS = _Problems(
         LeastSquares,
         Logistic,
         Softmax,
+        MLP,
     ),
 )
 

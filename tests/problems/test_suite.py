@@ -323,6 +323,29 @@ class TestSoftmaxOfTwo(LabelSuite):
     n_classes = 2
 
 
+NETWORKS = ({"hidden": [5]}, {"hidden": [4, 3], "l2": 0.1}, {"hidden": []})
+
+
+class TestMLP(LabelSuite):
+    name = "mlp"
+    task, other_task = "multiclass", "something else"
+    n_classes = 4
+    parameters = NETWORKS
+
+
+class TestMLPOfTwo(LabelSuite):
+    name = "mlp"
+    task, other_task = "binary", "something else"
+    n_classes = 2
+    parameters = NETWORKS
+
+
+class TestMLPOfNumbers(ProblemSuite):
+    name = "mlp"
+    task, other_task = "regression", "something else"
+    parameters = NETWORKS
+
+
 def test_every_problem_has_a_suite():
     suites = [*ProblemSuite.__subclasses__(), *LabelSuite.__subclasses__()]
     assert {suite.name for suite in suites if suite is not LabelSuite} == set(problems.names())

@@ -1,0 +1,178 @@
+"""Networks of fully connected layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ConfigError, DataError
+from . import losses
+from .base import Float, Problem, Rows, quiet
+from .layers import Entering, Layer
+
+# Rows are worked through in chunks whose inputs and activations stay in the second-level cache
+# between the way forward and the way back. Too few rows, and adding a chunk's gradient costs as
+# much as computing it.
+CHUNK_BYTES = 1 << 20
+FEWEST_ROWS = 128
+
+_START = 0x3A9  # of the random numbers, so that no other use of the seed draws the same
+
+
+class MLP(Problem):
+    """Loss of ``z = W_L^T relu(... relu(W_1^T x + b_1) ...) + b_L``.
+
+    hidden : numbers of units of the hidden layers, from the data upwards; none: a linear model
+
+    The loss is cross-entropy for multiclass (one output per class) and binary data (one output),
+    ``1/2 (z - y)^2`` for regression. Parameters, in this order: the weights of all layers, each
+    (n_in, n_out) in C order, then the biases of all layers, which the L2 term spares.
+
+    A row's slope in a layer's outputs is proportional to its weight. So one way back serves any
+    number of segments: per segment the slopes are scaled, and only the part of the layers' products
+    that lies in the segment is computed.
+
+    The scratch memory is part of the object: it serves one thread at a time.
+    """
+
+    name = "mlp"
+    tasks = ("multiclass", "binary", "regression")
+
+    def __init__(
+        self,
+        *,
+        hidden: tuple[int, ...] = (128,),
+        l2: float = 0.0,
+        n_features: int,
+        n_classes: int = 0,
+        task: str,
+        dtype: npt.DTypeLike = np.float64,
+    ) -> None:
+        super().__init__(l2=l2, n_features=n_features, n_classes=n_classes, task=task, dtype=dtype)
+        for place, units in enumerate(hidden):
+            if units < 1:
+                raise ConfigError(f"problem.hidden[{place}]: must be at least 1, got {units}")
+        self._loss = losses.OF_TASK[task]
+        n_outputs = 1 if self._loss.one_output else n_classes
+        if n_outputs < 1:
+            raise ConfigError(f"problem.name: {self.name!r} needs classes, the dataset has none")
+        widths = (n_features, *hidden, n_outputs)
+        n_weights = sum(n_in * n_out for n_in, n_out in pairwise(widths))
+        self.layers: list[Layer] = []
+        weights, biases = 0, n_weights
+        for n_in, n_out in pairwise(widths):
+            self.layers.append(Layer(n_in, n_out, weights, biases, self.dtype))
+            weights, biases = weights + n_in * n_out, biases + n_out
+        self.penalised = slice(0, n_weights)
+        self.n_parameters = biases
+        self._row_bytes = 2 * sum(widths[1:]) * self.dtype.itemsize
+
+    def initial(self, seed: int) -> Float:
+        """Return normal weights of variance 2 / n_in, and biases 0.
+
+        He, Zhang, Ren and Sun, ICCV 2015: keeps the size of the signal through layers of ReLUs.
+        """
+        x = np.zeros(self.n_parameters, self.dtype)
+        rng = np.random.default_rng([seed, _START])
+        for layer in self.layers:
+            weights, _ = layer.unpack(x)
+            weights[...] = rng.normal(scale=np.sqrt(2.0 / layer.n_in), size=weights.shape)
+        return x
+
+    @quiet
+    def gradient(self, x: Float, rows: Rows, weights: Float, out: Float) -> float:
+        """See `Problem.gradient`."""
+        self.check(x, rows, weights)
+        self.check_out(out)
+        x = np.ascontiguousarray(x)
+        weights = np.ascontiguousarray(weights, np.float64)
+        total = 0.0
+        for chunk, entering, y in self._chunks(rows):
+            inputs, outputs = self._predict(x, entering, len(y))
+            if weights.ndim == 1:
+                total += self._residual(outputs, y, weights[chunk])
+                self._descend(x, inputs, outputs, None, out.size, out)
+            else:
+                part = weights[:, chunk]
+                total += self._residual(outputs.copy(), y, part[0])
+                self._residual(outputs, y, np.ones(len(y)))
+                part = part.astype(self.dtype)
+                self._descend(x, inputs, outputs, part, out.size // len(part), out)
+        return total
+
+    @quiet
+    def loss(self, x: Float, rows: Rows, weights: Float) -> float:
+        """See `Problem.loss`."""
+        self.check(x, rows, weights)
+        x = np.ascontiguousarray(x)
+        weights = np.ascontiguousarray(weights, np.float64)
+        total = 0.0
+        for chunk, entering, y in self._chunks(rows):
+            _, outputs = self._predict(x, entering, len(y))
+            total += self._residual(outputs, y, weights[chunk])
+        return total
+
+    @quiet
+    def evaluate(self, x: Float, rows: Rows) -> tuple[float, float]:
+        """See `Problem.evaluate`."""
+        self.check(x, rows)
+        x = np.ascontiguousarray(x)
+        total = correct = 0.0
+        for _, entering, y in self._chunks(rows):
+            _, outputs = self._predict(x, entering, len(y))
+            correct += self._loss.correct(self._of_loss(outputs), y)
+            total += self._residual(outputs, y, np.ones(len(y)))
+        return total, correct
+
+    def _chunks(self, rows: Rows) -> Iterator[tuple[slice, Entering, npt.NDArray[Any]]]:
+        """Yield per chunk: which rows, what enters the first layer, y."""
+        X, y = rows.X, np.ascontiguousarray(rows.y)
+        dense = isinstance(X, np.ndarray)
+        row_bytes = self._row_bytes + (self.n_features * self.dtype.itemsize if dense else 0)
+        step = max(FEWEST_ROWS, CHUNK_BYTES // row_bytes)
+        for start in range(0, len(y), step):
+            chunk = slice(start, min(start + step, len(y)))
+            if isinstance(X, np.ndarray):
+                yield chunk, X[chunk], y[chunk]
+            else:
+                yield chunk, (X.data, X.indices, X.indptr[start : chunk.stop + 1]), y[chunk]
+
+    def _predict(self, x: Float, entering: Entering, n_rows: int) -> tuple[list[Entering], Float]:
+        """Return what enters each layer, and the outputs of the last, (n_rows, n_outputs)."""
+        inputs = []
+        for layer in self.layers:
+            inputs.append(entering)
+            try:
+                entering = layer.predict(x, entering, n_rows)
+            except ValueError as error:
+                raise DataError(f"X: {error}") from error
+            if layer is not self.layers[-1]:
+                np.maximum(entering, 0.0, out=entering)
+        return inputs, entering
+
+    def _of_loss(self, outputs: Float) -> Float:
+        """Return a view of the outputs in the shape that the loss takes."""
+        return outputs[:, 0] if self._loss.one_output else outputs
+
+    def _residual(self, outputs: Float, y: npt.NDArray[Any], weights: Float) -> float:
+        return self._loss.residual(self._of_loss(outputs), y, weights)
+
+    def _descend(
+        self,
+        x: Float,
+        inputs: list[Entering],
+        slopes: Float,
+        weights: Float | None,
+        length: int,
+        out: Float,
+    ) -> None:
+        """Add the gradient, going back from the slopes in the outputs; see `Layer`."""
+        for layer, entering in zip(reversed(self.layers), reversed(inputs), strict=True):
+            layer.add_gradient(entering, slopes, weights, length, out)
+            if layer is not self.layers[0]:
+                slopes = slopes @ layer.unpack(x)[0].T
+                slopes *= entering > 0.0
