@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mpicode.config import Config, Data, Output, Part, Run, Virtual, override
+from mpicode.config import Config, Data, Decoding, Output, Part, Run, Virtual, override
 from mpicode.errors import ConfigError
 
-RECORDS = {"data": Data, "run": Run, "virtual": Virtual, "output": Output}
+RECORDS = {"data": Data, "decoding": Decoding, "run": Run, "virtual": Virtual, "output": Output}
 PARTS = ("problem", "code", "optimizer", "delays")
 
 SMALLEST = """\
@@ -44,6 +44,14 @@ step_size = 1
 [delays]
 name = "replay"
 path = "../old/run.h5"
+
+[decoding]
+method = "fixed"
+n_answers = 9
+max_residual = 0
+deadline = 1
+correct_step = false
+max_error = inf
 
 [run]
 n_workers = 12
@@ -88,6 +96,7 @@ def test_defaults_are_a_whole_configuration():
     config = Config.loads(SMALLEST)
     assert config.code == Part("uncoded")
     assert config.delays == Part("none")
+    assert config.decoding == Decoding()
     assert config.run == Run()
     assert config.virtual == Virtual()
     assert config.output == Output()
@@ -108,6 +117,7 @@ def test_every_table_is_read(tmp_path):
         batch_size=24,
         evaluate_every=1,
     )
+    assert config.decoding == Decoding("fixed", 9, 0.0, 1.0, False, math.inf)
     assert config.virtual == Virtual(0.0, 0.0, 1e9, 4, 2)
     assert config.data.memory_mb == 12.0
     assert config.problem.parameters == {"l2": 1e-4, "nested": [1, [2, 3], {"deep": "é"}]}
@@ -228,7 +238,9 @@ def wrong_values():
         hints = typing.get_type_hints(record)
         for field in dataclasses.fields(record):
             kinds = {k for k in typing.get_args(hints[field.name]) or (hints[field.name],)}
-            if kinds & {int}:
+            if kinds & {bool}:
+                wrong = ["true", 1, 0.0, [True]]
+            elif kinds & {int}:
                 wrong = ["3", 2.5, True, [1]]
             elif kinds & {float}:
                 wrong = ["3.0", False, [1.0], {"a": 1}]
@@ -252,6 +264,16 @@ def test_a_wrong_type_names_the_key_and_the_value(table, key, value):
         ("data", "test_fraction", math.nan, "at least 0 and below 1"),
         ("data", "memory_mb", -1.0, "at least 0"),
         ("data", "memory_mb", math.nan, "at least 0"),
+        ("decoding", "method", "best", "'optimal', 'fixed'"),
+        ("decoding", "n_answers", 0, "at least 1"),
+        ("decoding", "max_residual", -0.1, "at least 0 and below 1"),
+        ("decoding", "max_residual", 1.0, "at least 0 and below 1"),
+        ("decoding", "max_residual", math.nan, "at least 0 and below 1"),
+        ("decoding", "deadline", 0.0, "above 0 and finite"),
+        ("decoding", "deadline", math.inf, "above 0 and finite"),
+        ("decoding", "deadline", math.nan, "above 0 and finite"),
+        ("decoding", "max_error", -1e-9, "at least 0"),
+        ("decoding", "max_error", math.nan, "at least 0"),
         ("run", "n_workers", 0, "at least 1"),
         ("run", "n_workers", -3, "at least 1"),
         ("run", "iterations", -1, "at least 0"),
