@@ -54,6 +54,7 @@ class Decoder:
         self._arrivals: list[int] = []
         self._span: Span | None = None
         self._n_spanned = 0
+        self._fewest_known: dict[float, int] = {}
 
     @property
     def n_arrived(self) -> int:
@@ -98,8 +99,18 @@ class Decoder:
     @property
     def ready(self) -> bool:
         """Whether what arrived gives the exact sum, or nothing more can come."""
-        if len(self._arrivals) == len(self._payloads):
-            return True
+        return len(self._arrivals) == len(self._payloads) or self.misses_at_most(EXACT)
+
+    def misses_at_most(self, share: float) -> bool:
+        """Whether the decoding of what arrived has at most so large a residual.
+
+        share : relative to the residual of no message at all; `EXACT` asks for the exact sum
+
+        Asking after every message costs little: the decoding itself is asked only when some
+        coefficients are known to do.
+        """
+        if len(self._arrivals) < self._fewest(share):
+            return False
         messages, targets = self.code.system
         if self._span is None:
             self._span = Span(targets)
@@ -108,9 +119,24 @@ class Decoder:
         self._n_spanned = len(self._arrivals)
         everything = self.code.n_segments * self.code.n_blocks
         return (
-            self._span.missing <= NEAR * everything
-            and self.code.decode(self.arrived).residual <= EXACT * everything
+            self._span.missing <= (share + NEAR) * everything
+            and self.code.decode(self.arrived).residual <= share * everything
         )
+
+    def _fewest(self, share: float) -> int:
+        """Return the number of messages below which the residual is larger, whichever they are.
+
+        A block misses as many segments, at least, as it lacks messages that hold it.
+        """
+        known = self._fewest_known.get(share)
+        if known is None:
+            encoding, n_blocks = self.code.encoding, self.code.n_blocks
+            rows = np.repeat(np.arange(self.code.n_messages), np.diff(encoding.indptr))
+            held = np.unique(rows * n_blocks + encoding.indices % n_blocks) // n_blocks
+            most = np.sort(np.bincount(held, minlength=self.code.n_messages))[::-1].cumsum()
+            wanted = (1.0 - share - NEAR) * self.code.n_segments * n_blocks
+            known = self._fewest_known[share] = int(np.searchsorted(most, wanted)) + 1
+        return known
 
     def order(self, messages: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
         """Return ``messages`` in the order in which they are summed: by number."""
