@@ -92,13 +92,14 @@ class Master:
         import mpicode
         from mpicode.pool import WorkerPool, mpi
         from mpicode.train.coded_gradient import CodedGradient
+        from mpicode.train.segments import Segments
 
         code = mpicode.codes.make("uncoded", n_workers=part.size - 1)
         dtype = np.dtype(np.float64)
         transport = mpi.MPIMaster(part, length + 1, dtype, size)
         self.pool = WorkerPool(transport, payload_length=length, dtype=dtype)
         self.pool.start()
-        self.coded = CodedGradient(self.pool, code, length)
+        self.coded = CodedGradient(self.pool, code, Segments(code, length))
         self.wanted = [code.messages(w) for w in range(code.n_workers)]
         self.bare = {False: BareMaster(comm, length, False), True: BareMaster(comm, length, True)}
         self.x = np.zeros(length)

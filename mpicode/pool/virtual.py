@@ -68,7 +68,7 @@ class _Worker:
 class VirtualMaster:
     """A transport whose workers are generators in this process.
 
-    ``left_out_bytes``: requests and full answers take the time of so many bytes more.
+    ``left_out_bytes``: requests, and full answers, take the time of so many bytes more.
     """
 
     def __init__(
@@ -80,12 +80,12 @@ class VirtualMaster:
         largest: int,
         delay: Delay,
         costs: Costs,
-        left_out_bytes: int = 0,
+        left_out_bytes: tuple[int, int] = (0, 0),
     ) -> None:
         self.n_workers = n_workers
         self.interrupted: Callable[[], bool] = lambda: False
         self._costs = costs
-        self._left_out_bytes = left_out_bytes
+        self._request_left_out, self._answer_left_out = left_out_bytes
         self._answer = (answer_length, dtype)
         self._largest = largest
         self._time = 0.0
@@ -113,7 +113,7 @@ class VirtualMaster:
         pass  # answers that land are always taken
 
     def post(self, workers: Sequence[int], request: Snapshot) -> None:
-        n_bytes = len(request.buffer) + self._left_out_bytes
+        n_bytes = len(request.buffer) + self._request_left_out
         for worker in workers:
             request.pins += 1
             self._carry(worker, request.buffer, request, n_bytes)
@@ -241,5 +241,5 @@ class VirtualMaster:
                 self._resume(worker, None)
 
         full = wire.message_bytes(len(slot.values), slot.values.dtype)
-        left_out = self._left_out_bytes if n_bytes == full else 0
+        left_out = self._answer_left_out if n_bytes == full else 0
         self._at(self._costs.sending(n_bytes + left_out), land)

@@ -14,9 +14,8 @@ from ..pool import Request, WorkerPool, largest_answer
 from ..pool.virtual import VirtualMaster
 from .coded_gradient import CodedGradient
 from .run import costs
+from .segments import Segments
 from .setup import Setup, build
-
-_LENGTH = 1  # of the parameters that stand for the real ones
 
 
 @dataclass(frozen=True)
@@ -32,10 +31,9 @@ class Arrivals:
 class _Rows:
     """Work that takes the time of its rows and computes nothing."""
 
-    answer_length = _LENGTH + 1
-
-    def __init__(self, setup: Setup, worker: int) -> None:
-        self.dtype = setup.dtype
+    def __init__(self, setup: Setup, worker: int, segments: Segments) -> None:
+        self.answer_length = segments.answer_length
+        self.dtype = segments.dtype
         self.load = setup.code.load(worker)
         self._encoding = setup.code.encoding
         batch_size = setup.config.run.batch_size
@@ -57,20 +55,27 @@ def simulate(config: Config) -> Arrivals:
     exactly these times.
     """
     setup = build(config)
+    real = setup.segments
+    # one parameter stands for all
+    small = Segments(setup.code, 1, setup.dtype)
+    left_out = (
+        (real.n_parameters - small.n_parameters) * setup.dtype.itemsize,
+        (real.answer_length - small.answer_length) * real.dtype.itemsize,
+    )
     try:
         transport = VirtualMaster(
-            lambda worker: _Rows(setup, worker),
+            lambda worker: _Rows(setup, worker, small),
             setup.code.n_workers,
-            _LENGTH + 1,
-            setup.dtype,
-            largest_answer(_LENGTH + 1, setup.dtype),
+            small.answer_length,
+            small.dtype,
+            largest_answer(small.answer_length, small.dtype),
             setup.delay,
             costs(config),
-            left_out_bytes=(setup.problem.n_parameters - _LENGTH) * setup.dtype.itemsize,
+            left_out_bytes=left_out,
         )
-        pool = WorkerPool(transport, payload_length=_LENGTH, dtype=setup.dtype)
+        pool = WorkerPool(transport, payload_length=small.n_parameters, dtype=setup.dtype)
         pool.start()
-        coded = CodedGradient(pool, setup.code, _LENGTH)
+        coded = CodedGradient(pool, setup.code, small)
         n = config.run.iterations
         seconds, residual = np.empty(n), np.empty(n)
         n_arrived = np.empty(n, dtype=np.int64)

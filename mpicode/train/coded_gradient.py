@@ -12,6 +12,7 @@ from ..errors import NotDecodable
 from ..outcomes import Outcome
 from ..pool import Kind, WorkerPool
 from ..pool.transport import Slot
+from .segments import Segments
 
 
 class Interrupted(Exception):
@@ -43,16 +44,17 @@ class Round:
 class CodedGradient:
     """Calls the workers for the sum of all blocks' gradients, and for their loss with it.
 
-    Messages are the coded gradient with one number behind it, the loss under the same coefficients;
-    so the loss is decoded with segment 0, and is as exact as the gradient.
+    Messages are coded segments with one number behind them, the loss under the coefficients of
+    segment 0; so the loss is decoded with that segment, and is as exact as the gradient.
     """
 
-    def __init__(self, pool: WorkerPool, code: GradientCode, n_parameters: int) -> None:
+    def __init__(self, pool: WorkerPool, code: GradientCode, segments: Segments) -> None:
         self._pool = pool
         self._code = code
         self._decoder = code.decoder("gradient")
         self._wanted = [code.messages(w) for w in range(code.n_workers)]
-        self._decoded = np.zeros((code.n_segments, n_parameters + 1))
+        self._segments = segments
+        self._decoded = segments.new_decoded()
         self._arrived = np.zeros(code.n_workers, dtype=bool)
         self._kept: list[Slot] = []
 
@@ -86,6 +88,7 @@ class CodedGradient:
         pool.end()
         if ready:
             decoding = decoder.estimate(self._decoded)
+            gradient, loss = self._segments.join(self._decoded)
         n_arrived = decoder.n_arrived
         decoder.reset()
         for slot in self._kept:
@@ -101,8 +104,8 @@ class CodedGradient:
                 f"which {self._code.name!r} cannot decode"
             )
         return Round(
-            gradient=self._decoded[0, :-1],
-            loss=float(self._decoded[0, -1]),
+            gradient=gradient,
+            loss=loss,
             residual=decoding.residual,
             amplification=decoding.amplification,
             n_arrived=n_arrived,

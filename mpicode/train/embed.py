@@ -14,6 +14,8 @@ from ..codes import GradientCode
 from ..errors import ConfigError
 from ..pool import Request, WorkerPool, largest_answer, wire, worker_loop
 from .coded_gradient import CodedGradient, Round
+from .parts import Parts
+from .segments import Segments
 
 if TYPE_CHECKING:
     from mpi4py.MPI import Intracomm
@@ -57,6 +59,7 @@ class CodedWorkers:
         self._gradient = gradient
         self._n_parameters = n_parameters
         self._dtype = np.dtype(dtype)
+        self._segments = Segments(code, n_parameters, self._dtype)
         self._iteration = 0
 
     def __enter__(self) -> CodedWorkers:
@@ -65,21 +68,21 @@ class CodedWorkers:
         part = mpi.group(self._comm, self._code.n_workers)
         if part is None:
             return self
-        length, dtype = self._n_parameters + 1, self._dtype
+        answer = self._segments.answer_length, self._segments.dtype
         if self.is_master:
-            transport = mpi.MPIMaster(part, length, dtype, largest_answer(length, dtype))
-            self._pool = WorkerPool(transport, payload_length=self._n_parameters, dtype=dtype)
+            transport = mpi.MPIMaster(part, *answer, largest_answer(*answer))
+            self._pool = WorkerPool(transport, payload_length=self._n_parameters, dtype=self._dtype)
             try:
                 self._pool.start()
-                self._coded = CodedGradient(self._pool, self._code, self._n_parameters)
+                self._coded = CodedGradient(self._pool, self._code, self._segments)
             except BaseException:
                 self._pool.close(_GRACE_SECONDS)
                 raise
             return self
-        buffer = wire.new_buffer(largest_answer(length, dtype))
+        buffer = wire.new_buffer(largest_answer(*answer))
         end = mpi.MPIWorker(
-            part, self._n_parameters, dtype, self._code.n_messages, buffer,
-            wire.message_bytes(length, dtype),
+            part, self._n_parameters, self._dtype, self._code.n_messages, buffer,
+            wire.message_bytes(*answer),
         )  # fmt: skip
         worker = part.rank - 1
         # made inside the loop: what is wrong with it is then told to the master
@@ -88,7 +91,7 @@ class CodedWorkers:
         return self
 
     def _work(self, worker: int) -> _BlockWork:
-        return _BlockWork(self._code, worker, self._gradient, self._n_parameters, self._dtype)
+        return _BlockWork(self._code, worker, self._gradient, self._segments, self._dtype)
 
     def gradient(self, x: ArrayLike) -> NDArray[np.float64]:
         """Return the sum of all blocks' gradients at ``x``, (n_parameters,); for the master alone.
@@ -128,36 +131,37 @@ class _BlockWork:
         code: GradientCode,
         worker: int,
         gradient: BlockGradient,
-        n_parameters: int,
+        segments: Segments,
         dtype: np.dtype[Any],
     ) -> None:
-        if code.n_segments != 1:
-            raise ConfigError(
-                f"code: {code.name!r} cuts gradients into {code.n_segments} segments, wants 1"
-            )
-        self.answer_length = n_parameters + 1
-        self.dtype = dtype
+        self.answer_length = segments.answer_length
+        self.dtype = segments.dtype
         self.load = code.load(worker)
-        self._encoding = code.encoding
+        self._parts = Parts(code)
         self._gradient = gradient
-        self._n_parameters = n_parameters
+        self._segments = segments
+        self._gradient_dtype = dtype
 
     def compute(self, request: Request, message: int, out: NDArray[Any]) -> Iterator[float]:
-        """Fill ``out``, (n_parameters + 1,): the coded gradient and, last, the coded loss."""
+        """Fill ``out``, (answer_length,): the coded gradient and, last, the coded loss."""
         out[:] = 0
         x = request.payload.view()
         x.flags.writeable = False
-        start, stop = self._encoding.indptr[message : message + 2]
-        for place in range(start, stop):
-            block, coefficient = int(self._encoding.indices[place]), self._encoding.data[place]
-            answer = self._gradient(x, block)
-            gradient, loss = answer if isinstance(answer, tuple) else (answer, 0.0)
-            gradient = np.asarray(gradient)
-            if gradient.shape != (self._n_parameters,):
-                raise ConfigError(
-                    f"gradient of block {block}: wants shape ({self._n_parameters},), "
-                    f"got {gradient.shape}"
-                )
-            out[:-1] += coefficient * gradient
-            out[-1] += coefficient * loss
-            yield 1.0
+        for part in self._parts(message):
+            for block, weight in part.blocks:
+                gradient, loss = self._ask(x, block)
+                self._segments.fold(weight * part.direction, gradient, out[:-1])
+                out[-1] += weight * part.direction[0] * loss
+                yield 1.0
+
+    def _ask(self, x: NDArray[Any], block: int) -> tuple[NDArray[Any], float]:
+        """Return the gradient of a block, (n_parameters,), and its loss, 0 where none is given."""
+        answer = self._gradient(x, block)
+        gradient, loss = answer if isinstance(answer, tuple) else (answer, 0.0)
+        gradient, shape = np.asarray(gradient), (self._segments.n_parameters,)
+        if gradient.shape != shape:
+            raise ConfigError(
+                f"gradient of block {block}: wants shape {shape}, got {gradient.shape}"
+            )
+        dtype = self._gradient_dtype
+        return gradient.astype(dtype, order="C", casting="same_kind", copy=False), loss

@@ -1,4 +1,4 @@
-"""What a worker computes for a gradient code: combinations of its blocks' gradients."""
+"""What a worker computes for a gradient code: combinations of the pieces of its gradients."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ from ..pool.worker import Request
 from ..problems import Problem
 from .blocks import Blocks
 from .partition import Partition
+from .parts import Part, Parts
+from .segments import Segments
 
 
 class GradientWork:
-    """Message ``i`` is ``sum_j encoding[i, j] * (gradient of block j)``, with the loss behind it.
+    """Message ``i`` is the sum of ``encoding[i]`` times the pieces, with the loss behind it.
 
-    Nothing is encoded afterwards: by linearity the coded gradient is the gradient of a weighted
-    loss, so each row's weight carries the coefficient of its block. The weights also carry
-    1 / n_train, and for a mini-batch the block's share of the rows over the slots drawn, so that
-    the sum of all blocks is the mean over the training rows (or an unbiased estimate of it).
+    Encoding costs nothing or little: by linearity the weighted sum of several blocks' gradients is
+    the gradient of a weighted loss, so each row's weight carries the coefficient of its block. With
+    one segment that is the message. With several, the message is folded from the segments of that
+    gradient, once per part (see `Part`). The weights also carry 1 / n_train, and for a mini-batch
+    the block's share of the rows over the slots drawn, so that the sum of all blocks is the mean
+    over the training rows (or an unbiased estimate of it).
     """
 
     def __init__(
@@ -29,38 +33,51 @@ class GradientWork:
         worker: int,
         code: GradientCode,
         problem: Problem,
+        segments: Segments,
         blocks: Blocks,
         partition: Partition,
         batch_size: int | None,
-        dtype: np.dtype[Any],
     ) -> None:
-        if code.n_segments != 1:
-            raise AssertionError(f"{code.name}: {code.n_segments} segments, this work has 1")
-        self.answer_length = problem.n_parameters + 1
-        self.dtype = dtype
+        self.answer_length = segments.answer_length
+        self.dtype = segments.dtype
         self.load = code.load(worker)
         self._problem = problem
+        self._segments = segments
         self._blocks = blocks
         self._partition = partition
         self._batch_size = batch_size
-        self._encoding = code.encoding
+        self._parts = Parts(code)
         self._weights: dict[tuple[float, int], NDArray[Any]] = {}
+        # with one real segment the gradient is the message
+        self._whole: NDArray[Any] | None = None
+        if segments.n_segments > 1 or segments.is_complex or segments.layout is not None:
+            self._whole = np.zeros(problem.n_parameters, problem.dtype)
         blocks.preload(code.blocks(worker))
 
     def compute(self, request: Request, message: int, out: NDArray[Any]) -> Iterator[float]:
-        """Fill ``out``, (n_parameters + 1,): the coded gradient and, last, the coded loss."""
+        """Fill ``out``, (answer_length,): the coded segment and, last, the coded loss."""
         out[:] = 0
-        gradient = out[:-1]
-        start, stop = self._encoding.indptr[message : message + 2]
-        loss = 0.0
-        for place in range(start, stop):
-            block = int(self._encoding.indices[place])
+        for part in self._parts(message):
+            yield from self._add(part, request, out)
+
+    def _add(self, part: Part, request: Request, out: NDArray[Any]) -> Iterator[float]:
+        """Add one part to the message; yield what each chunk of rows cost."""
+        whole = self._whole
+        if whole is None:
+            gradient = out[:-1]
+        else:
+            gradient = whole
+            gradient[:] = 0
+        before, loss = out[-1], 0.0
+        for block, coefficient in part.blocks:
             slots, weight = self._draw(request.iteration, block)
             for rows in self._blocks.rows(block, slots):
-                weights = self._row_weights(self._encoding.data[place] * weight, len(rows.y))
+                weights = self._row_weights(coefficient * weight, len(rows.y))
                 loss += self._problem.gradient(request.payload, rows, weights, gradient)
-                out[-1] = loss
+                out[-1] = before + part.direction[0] * loss
                 yield len(rows.y)
+        if whole is not None:
+            self._segments.fold(part.direction, gradient, out[:-1])
 
     def _draw(self, iteration: int, block: int) -> tuple[NDArray[np.int64] | None, float]:
         """Return the rows of the block to use, None for all, and the weight of each."""
@@ -75,5 +92,6 @@ class GradientWork:
         if weights is None:
             if len(self._weights) > 256:
                 self._weights.clear()
-            weights = self._weights[weight, n_rows] = np.full(n_rows, weight, dtype=self.dtype)
+            dtype = self._problem.dtype
+            weights = self._weights[weight, n_rows] = np.full(n_rows, weight, dtype=dtype)
         return weights

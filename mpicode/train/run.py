@@ -77,19 +77,20 @@ def _run_virtual(
     config: Config, recorders: list[Recorder], interrupted: Callable[[], bool]
 ) -> Result:
     setup = build(config)
+    segments = setup.segments
     try:
         blocks = setup.blocks()
         transport = VirtualMaster(
             lambda worker: setup.work(worker, blocks),
             setup.code.n_workers,
-            setup.problem.n_parameters + 1,
-            setup.dtype,
-            largest_answer(setup.problem.n_parameters + 1, setup.dtype),
+            segments.answer_length,
+            segments.dtype,
+            largest_answer(segments.answer_length, segments.dtype),
             setup.delay,
             costs(config),
         )
         transport.interrupted = interrupted
-        pool = WorkerPool(transport, payload_length=setup.problem.n_parameters, dtype=setup.dtype)
+        pool = WorkerPool(transport, payload_length=segments.n_parameters, dtype=setup.dtype)
         return _master(setup, pool, "virtual clock", recorders)
     finally:
         setup.close()
@@ -127,7 +128,7 @@ def _run_mpi(
     setup = None
     try:
         setup = build(config)
-        length, dtype = setup.problem.n_parameters, setup.dtype
+        answer = setup.segments.answer_length, setup.segments.dtype
     except BaseException:
         # the workers wait: release them before anything is said
         WorkerPool(
@@ -137,9 +138,9 @@ def _run_mpi(
         ).close(_GRACE_SECONDS_AFTER_ERROR)
         raise
     try:
-        transport = mpi.MPIMaster(part, length + 1, dtype, largest_answer(length + 1, dtype))
+        transport = mpi.MPIMaster(part, *answer, largest_answer(*answer))
         transport.interrupted = interrupted
-        pool = WorkerPool(transport, payload_length=length, dtype=dtype)
+        pool = WorkerPool(transport, payload_length=setup.segments.n_parameters, dtype=setup.dtype)
         return _master(setup, pool, mpi.library_version(), recorders)
     finally:
         setup.close()
@@ -162,13 +163,13 @@ def _serve(config: Config, part: Intracomm) -> None:
             raise failure
         return setup.work(part.rank - 1, setup.blocks())
 
-    length = setup.problem.n_parameters if setup else 0
-    dtype = setup.dtype if setup else np.dtype(np.float64)
-    n_messages = setup.code.n_messages if setup else 0
-    buffer = wire.new_buffer(largest_answer(length + 1, dtype))
-    end = mpi.MPIWorker(
-        part, length, dtype, n_messages, buffer, wire.message_bytes(length + 1, dtype)
-    )
+    length, dtype, n_messages = 0, np.dtype(np.float64), 0
+    answer = 0, dtype
+    if setup is not None:
+        length, dtype, n_messages = setup.problem.n_parameters, setup.dtype, setup.code.n_messages
+        answer = setup.segments.answer_length, setup.segments.dtype
+    buffer = wire.new_buffer(largest_answer(*answer))
+    end = mpi.MPIWorker(part, length, dtype, n_messages, buffer, wire.message_bytes(*answer))
     delay = setup.delay if setup else None
     end.run(worker_loop(part.rank - 1, make_work, delay, end.now, buffer))
     if setup is not None:
@@ -197,7 +198,7 @@ def _master(setup: Setup, pool: WorkerPool, mpi: str, recorders: list[Recorder])
             recorders = [writer, *recorders]
         result = train(
             pool,
-            CodedGradient(pool, setup.code, setup.problem.n_parameters),
+            CodedGradient(pool, setup.code, setup.segments),
             setup.problem,
             setup.optimizer(),
             setup.initial(),

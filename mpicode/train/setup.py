@@ -23,6 +23,7 @@ from ..results import read_run
 from .blocks import Blocks, all_rows, held_out
 from .gradient_work import GradientWork
 from .partition import Partition
+from .segments import Segments
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Setup:
     test: Dataset | None
     code: GradientCode
     problem: Problem
+    segments: Segments
     partition: Partition
     delay: Delay
 
@@ -49,10 +51,10 @@ class Setup:
             worker,
             self.code,
             self.problem,
+            self.segments,
             blocks,
             self.partition,
             self.config.run.batch_size,
-            self.dtype,
         )
 
     def optimizer(self) -> Optimizer:
@@ -117,6 +119,7 @@ def _build(config: Config, opened: contextlib.ExitStack) -> Setup:
         task=dataset.task,
         dtype=dtype,
     )
+    segments = Segments(code, problem.n_parameters, dtype, problem.layout(code.n_segments))
     partition = Partition(dataset.n_samples, code.n_blocks, config.data.test_fraction, run.seed)
     if run.batch_size is not None and not code.n_blocks <= run.batch_size <= partition.n_train:
         raise ConfigError(
@@ -130,6 +133,6 @@ def _build(config: Config, opened: contextlib.ExitStack) -> Setup:
             ours, theirs = getattr(dataset, what), getattr(test, what)
             if ours != theirs:
                 raise ConfigError(f"data.test: {what} is {theirs!r}, but {ours!r} in data.path")
-    setup = Setup(config, dtype, dataset, test, code, problem, partition, delay)
+    setup = Setup(config, dtype, dataset, test, code, problem, segments, partition, delay)
     setup.optimizer()
     return setup

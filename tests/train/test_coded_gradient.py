@@ -13,6 +13,7 @@ from mpicode.pool.delays import make as make_delay
 from mpicode.pool.virtual import Costs, VirtualMaster
 from mpicode.train.coded_gradient import CodedGradient
 from mpicode.train.loop import train
+from mpicode.train.segments import Segments
 
 
 class Zero:
@@ -48,7 +49,7 @@ def coded(code):
     )
     pool = WorkerPool(transport, payload_length=3, dtype=dtype)
     pool.start()
-    return pool, CodedGradient(pool, code, 3)
+    return pool, CodedGradient(pool, code, Segments(code, 3))
 
 
 def test_what_cannot_be_decoded_says_what_arrived():

@@ -1,0 +1,80 @@
+"""How a gradient is cut into segments, and what a message of a gradient code holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from ..codes import GradientCode
+from ..kernels import accumulate
+from ..problems.base import segment_length
+
+
+class Segments:
+    """The pieces of vectors of ``n_parameters`` numbers, under a code with ``m`` segments.
+
+    The parameters, in the order of ``layout``, are padded with zeros to m * ``length`` and cut into
+    m segments of ``length``. A message is ``length`` numbers and one behind them, the loss under
+    the coefficients of segment 0: ``answer_length`` in all, of ``dtype``.
+
+    dtype  : of the parameters on the workers, float32 or float64; messages of a complex code are
+             complex128 whatever it is
+    layout : (n_parameters,) a permutation, as `Problem.layout` gives it; None: their own order
+    """
+
+    def __init__(
+        self,
+        code: GradientCode,
+        n_parameters: int,
+        dtype: DTypeLike = np.float64,
+        layout: NDArray[np.integer[Any]] | None = None,
+    ) -> None:
+        self.n_parameters = n_parameters
+        self.n_segments = code.n_segments
+        self.length = segment_length(n_parameters, code.n_segments)
+        self.answer_length = self.length + 1
+        self.padded_length = code.n_segments * self.length
+        self.is_complex = code.encoding.dtype.kind == "c"
+        self.dtype: np.dtype[Any] = np.dtype(np.complex128 if self.is_complex else dtype)
+        self.layout = layout
+        self._whole = np.empty(n_parameters)
+
+    def new_decoded(self) -> NDArray[Any]:
+        """Return room for what messages decode to, (n_segments, answer_length)."""
+        kind = np.complex128 if self.is_complex else np.float64
+        return np.zeros((self.n_segments, self.answer_length), kind)
+
+    def join(self, decoded: NDArray[Any]) -> tuple[NDArray[np.float64], float]:
+        """Return the gradient, (n_parameters,), and the loss that were decoded.
+
+        decoded : (n_segments, answer_length); the gradient is valid until it or this is used again
+        """
+        real = decoded.real
+        loss = float(real[0, -1])
+        if self.n_segments == 1 and self.layout is None and not self.is_complex:
+            return real[0, :-1], loss
+        if self.layout is not None:
+            self._whole[self.layout] = real[:, :-1].ravel()[: self.n_parameters]
+            return self._whole, loss
+        for segment, row in enumerate(real):
+            part = self._whole[segment * self.length : (segment + 1) * self.length]
+            part[:] = row[: part.size]
+        return self._whole, loss
+
+    def fold(self, coefficients: NDArray[Any], gradient: NDArray[Any], out: NDArray[Any]) -> None:
+        """Add ``sum_u coefficients[u] * segment u of gradient`` to ``out``, (length,).
+
+        coefficients : (n_segments,)
+        gradient     : (n_parameters,), in the parameters' own order
+        """
+        for segment, coefficient in enumerate(coefficients):
+            if coefficient == 0:
+                continue
+            places = slice(segment * self.length, (segment + 1) * self.length)
+            piece = gradient[places] if self.layout is None else gradient[self.layout[places]]
+            if self.is_complex:
+                out[: piece.size] += coefficient * piece
+            else:
+                accumulate(coefficient, piece, out[: piece.size])
