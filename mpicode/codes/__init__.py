@@ -20,9 +20,13 @@ from ..errors import ConfigError
 from ..registry import Registry, coerce
 from .base import Decoder, Decoding, GradientCode
 from .data_code import DataCode
+from .gradient.bibd import Bibd
 from .gradient.cyclic import Cyclic
+from .gradient.expander import Expander
 from .gradient.fractional_repetition import FractionalRepetition
+from .gradient.graph import Graph
 from .gradient.ignore_stragglers import IgnoreStragglers
+from .gradient.kadhe import Kadhe
 from .gradient.uncoded import Uncoded
 
 __all__ = ["CODES", "DataCode", "Decoder", "Decoding", "GradientCode", "make", "names"]
@@ -34,6 +38,10 @@ CODES: Registry[GradientCode] = Registry(
         IgnoreStragglers,
         FractionalRepetition,
         Cyclic,
+        Bibd,
+        Graph,
+        Expander,
+        Kadhe,
     ),
 )
 
