@@ -1,4 +1,4 @@
-"""``mpicode codes``: which schemes there are, and what one of them can stand."""
+"""``mpicode codes``: which schemes there are, what one of them can stand, how they compare."""
 
 from __future__ import annotations
 
@@ -6,64 +6,115 @@ import argparse
 import inspect
 import json
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from ..errors import ConfigError
+from .columns import columns
 
-if TYPE_CHECKING:
-    from ..codes import GradientCode
-    from ..codes.tolerance import Tolerance
-
-# Rows of the table at most, so that a code for 1,000 workers is described in a screen too.
-ROWS = 14
+#: Options that make sense with ``--compare`` alone.
+_COMPARING = ("load", "segments", "plot")
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
         "codes",
-        help="list the coding schemes, or say what one of them can stand",
+        help="list the coding schemes, say what one of them can stand, or compare all",
         description="Without a name: all schemes. With a name: what it is and its parameters; "
-        "with -n also what it costs and what it loses with so many workers missing.",
+        "with -n also what it costs and what it loses with so many workers missing. With "
+        "--compare and -n: all schemes that can be built at one load, side by side.",
     )
     parser.add_argument("name", nargs="?", metavar="NAME", help="a scheme")
     parser.add_argument("-n", "--workers", type=int, metavar="WORKERS", help="number of workers")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="set a parameter of it"
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="set a parameter of it, or of the failures (failures.KEY=VALUE)",
     )
+    parser.add_argument(
+        "--failures",
+        metavar="NAME",
+        help="who is lost: uniform, bernoulli, node, adversarial "
+        "(default: any, and the worst that a search finds)",
+    )
+    parser.add_argument("--lost", type=int, metavar="COUNT", help="only so many lost workers")
     parser.add_argument("--seed", type=int, default=0, help="of the code and of the sets tried")
     parser.add_argument(
         "--sets", type=int, default=300, metavar="COUNT", help="sets tried per row (default 300)"
     )
+    parser.add_argument("--compare", action="store_true", help="all schemes at one load")
+    parser.add_argument(
+        "--load", type=int, metavar="SHARES", help="to compare at: copies of the data (default 3)"
+    )
+    parser.add_argument(
+        "--segments", type=int, metavar="COUNT", help="to compare at, where a scheme has them"
+    )
+    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw what is compared")
     parser.add_argument("--json", action="store_true", help="print it as JSON")
     parser.set_defaults(command=command)
 
 
 def command(args: argparse.Namespace) -> int:
     """Print what was asked for."""
-    if args.workers is None and args.set:
-        raise ConfigError("--set: wants a NAME and -n WORKERS with it")
-    if args.name is None and args.workers is not None:
-        raise ConfigError("-n: wants the NAME of a scheme with it")
-    if args.sets < 1:
-        raise ConfigError(f"--sets: wants at least 1, got {args.sets}")
-    facts: Any = _all() if args.name is None else _one(args)
+    _check(args)
+    facts: Any
+    if args.compare:
+        from .codes_compare import compare, draw, table
+
+        facts = compare(args)
+        lines = table(facts)
+    elif args.name is None:
+        facts = _all()
+        lines = _list(facts)
+    else:
+        from .codes_one import describe, one
+
+        facts = scheme(args.name) | one(args)
+        lines = describe(facts)
     if args.json:
         print(json.dumps(facts, indent=2))
     else:
-        lines = _list(facts) if args.name is None else _describe(facts)
         print("\n".join(lines), file=sys.stderr)
+    if args.plot is not None:
+        print(f"mpicode: {draw(facts, args.plot)} written", file=sys.stderr)
     return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse options that do not go together."""
+    if args.compare:
+        if args.name is not None:
+            raise ConfigError(f"--compare: compares all schemes, not {args.name!r} alone")
+        if args.workers is None:
+            raise ConfigError("--compare: wants -n WORKERS with it")
+    else:
+        for option in _COMPARING:
+            if getattr(args, option) is not None:
+                raise ConfigError(f"--{option}: wants --compare with it")
+        if args.workers is None and args.set:
+            raise ConfigError("--set: wants a NAME and -n WORKERS with it")
+        if args.name is None and args.workers is not None:
+            raise ConfigError("-n: wants the NAME of a scheme with it")
+    if args.workers is None:
+        for option in ("failures", "lost"):
+            if getattr(args, option) is not None:
+                raise ConfigError(f"--{option}: wants a NAME and -n WORKERS with it")
+    elif args.lost is not None and not 0 <= args.lost <= args.workers:
+        raise ConfigError(f"--lost: wants 0 to {args.workers} workers, got {args.lost}")
+    if args.sets < 1:
+        raise ConfigError(f"--sets: wants at least 1, got {args.sets}")
 
 
 def _all() -> list[dict[str, Any]]:
     from ..codes import names
 
-    return [_scheme(name) for name in names()]
+    return [scheme(name) for name in names()]
 
 
-def _scheme(name: str) -> dict[str, Any]:
+def scheme(name: str) -> dict[str, Any]:
     """Return what is known of a scheme before it is built."""
     from ..codes import CODES
     from ..registry import parameters_of
@@ -85,104 +136,18 @@ def _scheme(name: str) -> dict[str, Any]:
     }
 
 
-def _one(args: argparse.Namespace) -> dict[str, Any]:
-    """Return what is known of one scheme, and with ``-n`` of the code for so many workers."""
-    facts = _scheme(args.name)
-    if args.workers is None:
-        return facts
-    from ..codes import make
-    from ..codes.tolerance import tolerance
-    from ..config import override
-
-    # Keys are those of a configuration; the table may be left out, as there is but one here.
-    full = [text if text.startswith("code.") else f"code.{text}" for text in args.set]
-    parameters = override({"code": {}}, full)["code"]
-    code = make(args.name, n_workers=args.workers, seed=args.seed, **parameters)
-    rows = [tolerance(code, n_lost, args.sets, args.seed) for n_lost in _lost_numbers(code)]
-    return facts | {"code": _costs(code, parameters), "lost": [row._asdict() for row in rows]}
-
-
-def _costs(code: GradientCode, parameters: dict[str, Any]) -> dict[str, Any]:
-    width = 2 if code.encoding.dtype.kind == "c" else 1
-    return {
-        "parameters": parameters,
-        "n_workers": code.n_workers,
-        "n_blocks": code.n_blocks,
-        "n_segments": code.n_segments,
-        "n_messages": code.n_messages,
-        "max_stragglers": code.max_stragglers,
-        "load": max(code.load(worker) for worker in range(code.n_workers)),
-        "message_share": width / code.n_segments,
-    }
-
-
-def _lost_numbers(code: GradientCode) -> list[int]:
-    """Return the numbers of lost workers to try: all up to a little more than promised, or some."""
-    promised = code.n_workers // 4 if code.max_stragglers is None else code.max_stragglers
-    last = min(code.n_workers, promised + 3)
-    step = -(-last // ROWS)
-    return sorted({*range(0, last + 1, max(1, step)), promised, min(promised + 1, last)})
-
-
 def _list(schemes: list[dict[str, Any]]) -> list[str]:
     rows = [
-        (s["name"], s["family"], ", ".join(_parameters(s["parameters"])), s["summary"])
+        (s["name"], s["family"], ", ".join(parameter_texts(s["parameters"])), s["summary"])
         for s in schemes
     ]
-    return _table(("name", "family", "parameters", "what it is"), rows, left=4)
+    return columns(("name", "family", "parameters", "what it is"), rows, left=4)
 
 
-def _parameters(parameters: dict[str, dict[str, Any]]) -> list[str]:
+def parameter_texts(parameters: dict[str, dict[str, Any]]) -> list[str]:
+    """Return each parameter, with its default where it has one."""
     texts = []
     for key, parameter in parameters.items():
         default = parameter.get("default")
         texts.append(key if default is None else f"{key}={json.dumps(default)}")
     return texts
-
-
-def _describe(facts: dict[str, Any]) -> list[str]:
-    parameters = ", ".join(_parameters(facts["parameters"])) or "none"
-    lines = [f"{facts['name']} ({facts['family']} code; parameters: {parameters})", ""]
-    lines += facts["description"].splitlines()
-    if "code" not in facts:
-        return lines
-    code = facts["code"]
-    promise = code["max_stragglers"]
-    lines += [
-        "",
-        f"{code['n_workers']} workers, {code['n_blocks']} blocks, "
-        f"{code['n_segments']} segment(s), {code['n_messages']} messages",
-        f"load               {code['load']:.4g} of all blocks on the most loaded worker",
-        f"message length     {code['message_share']:.4g} of the parameters",
-        "tolerates          "
-        + ("no exact sum is promised" if promise is None else f"any {promise} lost, exactly"),
-        "",
-    ]
-    from ..codes.tolerance import Tolerance
-
-    heads = ("lost", "sets", "exact", "residual mean", "worst", "amplification mean", "worst")
-    return lines + _table(heads, [_row(Tolerance(**row)) for row in facts["lost"]])
-
-
-def _row(row: Tolerance) -> tuple[str, ...]:
-    residuals = (row.mean_residual, row.worst_residual)
-    return (
-        f"{row.n_lost:.3g}",
-        str(row.n_sets),
-        f"{row.exact_share:.1%}",
-        *(f"{value:.3g}" for value in residuals),
-        f"{row.mean_amplification:.3g}",
-        f"{row.worst_amplification:.3g}",
-    )
-
-
-def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]], left: int = 0) -> list[str]:
-    """Return the lines of a table whose first ``left`` columns begin at the left."""
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if i < left else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in (heads, *rows)
-    ]

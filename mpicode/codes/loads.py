@@ -20,10 +20,9 @@ def parameters_for(cls: type, load: int, n_segments: int = 1) -> list[dict[str, 
     """
     known = parameters_of(cls)
     given: dict[str, Any] = {"n_segments": n_segments} if "n_segments" in known else {}
-    by_copies = {key: load for key in ("replication", "load") if key in known}
-    if by_copies:
-        given |= by_copies
-    elif "n_stragglers" in known:
+    by_copies = [key for key in ("replication", "load") if key in known]
+    given |= dict.fromkeys(by_copies, load)
+    if not by_copies and "n_stragglers" in known:
         given["n_stragglers"] = load - given.get("n_segments", 1)
         if given["n_stragglers"] < 0:
             raise ConfigError(

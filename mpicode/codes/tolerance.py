@@ -36,13 +36,13 @@ class Tolerance(NamedTuple):
 def tolerance(code: GradientCode, n_lost: int, count: int, seed: int = 0) -> Tolerance:
     """Decode without every set of ``n_lost`` workers, or ``count`` random sets if more exist.
 
-    In that case an adversary looks for the worst, with four times as many decodings.
+    In that case an adversary looks for the worst, with twice as many decodings.
     """
     sets = Uniform(n_lost=n_lost, n_workers=code.n_workers, seed=seed).lost(count)
     sampled = _summary(sets, damage(code, sets))
     if comb(code.n_workers, n_lost) <= count:
         return sampled
-    found = adversary(code, n_lost, 4 * count, seed)
+    found = adversary(code, n_lost, 2 * count, seed)
     return sampled._replace(
         worst_residual=max(sampled.worst_residual, found.residual),
         worst_amplification=max(sampled.worst_amplification, found.amplification),

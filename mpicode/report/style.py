@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError
+from ..errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,6 +22,20 @@ LINES = ("-", "--", ":", "-.")
 _DPI = 150
 _FAR = 5.0
 _VERY_FAR = 1e4
+
+
+@contextmanager
+def matplotlib_of_ours() -> Iterator[None]:
+    """Draw with matplotlib's own defaults: a user's matplotlibrc shall not make pictures illegible.
+
+    Raises `ConfigError` where matplotlib is not installed.
+    """
+    try:
+        import matplotlib as mpl
+    except ImportError:
+        raise ConfigError("pictures need matplotlib: pip install 'mpicode[analysis]'") from None
+    with mpl.rc_context(mpl.rcParamsDefault):
+        yield
 
 
 def new_figure(height: float, width: float = 9.0) -> Figure:

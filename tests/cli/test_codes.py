@@ -5,7 +5,8 @@ import math
 import pytest
 
 from mpicode import codes
-from mpicode.cli.codes import ROWS, add_parser
+from mpicode.cli.codes import add_parser
+from mpicode.cli.codes_one import ROWS
 from mpicode.errors import ConfigError
 
 
@@ -56,6 +57,7 @@ def test_a_scheme_for_so_many_workers(run):
         "max_stragglers": 2,
         "load": 0.25,
         "message_share": 1.0,
+        "messages_per_worker": 1,
     }
     rows = {row["n_lost"]: row for row in facts["lost"]}
     assert list(rows) == [0, 1, 2, 3, 4, 5]
