@@ -40,6 +40,7 @@ DOORS = {
     },
     "matplotlib": {"report/"},
     "xarray": {"results/reader.py"},
+    "torch": {"problems/torch_module.py"},
     "tqdm": {"train/progress.py", "datasets/progress.py"},
 }
 

@@ -6,7 +6,6 @@ import.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,11 +15,13 @@ import numpy.typing as npt
 from ..errors import ConfigError
 from ..registry import Registry
 from .base import Problem, Rows
+from .imported import imported
 from .least_squares import LeastSquares
 from .linear import LinearModel
 from .logistic import Logistic
 from .mlp import MLP
 from .softmax import Softmax
+from .torch_module import TorchModule
 
 __all__ = ["CONTEXT", "PROBLEMS", "LinearModel", "Problem", "Rows", "make", "names"]
 
@@ -41,6 +42,7 @@ PROBLEMS = _Problems(
         Logistic,
         Softmax,
         MLP,
+        TorchModule,
     ),
 )
 
@@ -67,16 +69,7 @@ def make(
 
 def _imported(name: str) -> type[Problem]:
     """Return the class that ``module:Class`` names."""
-    module_name, _, class_name = name.partition(":")
-    if not all(part.isidentifier() for part in (*module_name.split("."), class_name)):
-        raise ConfigError(f"problem.name: wants 'module:Class', got {name!r}")
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise ConfigError(f"problem.name: cannot import {module_name!r}: {error}") from error
-    cls = getattr(module, class_name, None)
-    if cls is None:
-        raise ConfigError(f"problem.name: module {module_name!r} has no {class_name!r}")
+    cls = imported(name, "problem.name", "Class")
     if not (isinstance(cls, type) and issubclass(cls, Problem)):
         raise ConfigError(f"problem.name: {name!r} is no subclass of mpicode.problems.Problem")
     missing = [key for key in ("name", "tasks") if not hasattr(cls, key)]

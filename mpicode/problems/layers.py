@@ -9,10 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..kernels import csr_dot, csr_transpose_accumulate
-from .base import Float
+from .base import Float, Integer
 
-# Rows that enter a layer: (n_rows, n_in), or data, indices and indptr of as many rows in CSR form.
-Entering = Any
+# The three arrays of rows in CSR form: data, indices, indptr, which need not begin at 0.
+Csr = tuple[Float, Integer, Integer]
+# Rows that enter a layer, (n_rows, n_in).
+Entering = Float | Csr
 
 
 def pieces(part: slice, length: int) -> Iterator[tuple[int, int, int]]:
@@ -91,7 +93,7 @@ class Layer:
         if isinstance(entering, np.ndarray):
             np.matmul(entering[:, first:last].T, slopes, out=product)
         else:
-            entries = entering if last - first == self.n_in else _columns(*entering, first, last)
+            entries = entering if last - first == self.n_in else _columns(entering, first, last)
             if whole:
                 into = out[low:high].reshape(product.shape)
                 csr_transpose_accumulate(*entries, slopes, into)
@@ -102,10 +104,9 @@ class Layer:
         out[low:high] += product.reshape(-1)[before : before + high - low]
 
 
-def _columns(
-    data: Float, indices: npt.NDArray[Any], indptr: npt.NDArray[Any], first: int, last: int
-) -> tuple[Float, npt.NDArray[Any], npt.NDArray[Any]]:
-    """Return the columns ``first:last`` of a CSR whose indptr need not begin at 0."""
+def _columns(rows: Csr, first: int, last: int) -> Csr:
+    """Return the columns ``first:last``."""
+    data, indices, indptr = rows
     used = slice(indptr[0], indptr[-1])
     inside = (indices[used] >= first) & (indices[used] < last)
     before = np.zeros(inside.size + 1, indptr.dtype)

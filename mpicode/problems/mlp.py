@@ -92,16 +92,17 @@ class MLP(Problem):
         weights = np.ascontiguousarray(weights, np.float64)
         total = 0.0
         for chunk, entering, y in self._chunks(rows):
-            inputs, outputs = self._predict(x, entering, len(y))
+            leaving = self._predict(x, entering, len(y))
+            outputs = leaving[-1]
             if weights.ndim == 1:
                 total += self._residual(outputs, y, weights[chunk])
-                self._descend(x, inputs, outputs, None, out.size, out)
+                self._descend(x, entering, leaving, None, out.size, out)
             else:
                 part = weights[:, chunk]
                 total += self._residual(outputs.copy(), y, part[0])
                 self._residual(outputs, y, np.ones(len(y)))
                 part = part.astype(self.dtype)
-                self._descend(x, inputs, outputs, part, out.size // len(part), out)
+                self._descend(x, entering, leaving, part, out.size // len(part), out)
         return total
 
     @quiet
@@ -112,7 +113,7 @@ class MLP(Problem):
         weights = np.ascontiguousarray(weights, np.float64)
         total = 0.0
         for chunk, entering, y in self._chunks(rows):
-            _, outputs = self._predict(x, entering, len(y))
+            outputs = self._predict(x, entering, len(y))[-1]
             total += self._residual(outputs, y, weights[chunk])
         return total
 
@@ -123,7 +124,7 @@ class MLP(Problem):
         x = np.ascontiguousarray(x)
         total = correct = 0.0
         for _, entering, y in self._chunks(rows):
-            _, outputs = self._predict(x, entering, len(y))
+            outputs = self._predict(x, entering, len(y))[-1]
             correct += self._loss.correct(self._of_loss(outputs), y)
             total += self._residual(outputs, y, np.ones(len(y)))
         return total, correct
@@ -141,18 +142,17 @@ class MLP(Problem):
             else:
                 yield chunk, (X.data, X.indices, X.indptr[start : chunk.stop + 1]), y[chunk]
 
-    def _predict(self, x: Float, entering: Entering, n_rows: int) -> tuple[list[Entering], Float]:
-        """Return what enters each layer, and the outputs of the last, (n_rows, n_outputs)."""
-        inputs = []
+    def _predict(self, x: Float, entering: Entering, n_rows: int) -> list[Float]:
+        """Return what leaves each layer, (n_rows, n_out)."""
+        leaving: list[Float] = []
         for layer in self.layers:
-            inputs.append(entering)
+            if leaving:
+                np.maximum(leaving[-1], 0.0, out=leaving[-1])
             try:
-                entering = layer.predict(x, entering, n_rows)
+                leaving.append(layer.predict(x, leaving[-1] if leaving else entering, n_rows))
             except ValueError as error:
                 raise DataError(f"X: {error}") from error
-            if layer is not self.layers[-1]:
-                np.maximum(entering, 0.0, out=entering)
-        return inputs, entering
+        return leaving
 
     def _of_loss(self, outputs: Float) -> Float:
         """Return a view of the outputs in the shape that the loss takes."""
@@ -164,15 +164,17 @@ class MLP(Problem):
     def _descend(
         self,
         x: Float,
-        inputs: list[Entering],
-        slopes: Float,
+        entering: Entering,
+        leaving: list[Float],
         weights: Float | None,
         length: int,
         out: Float,
     ) -> None:
-        """Add the gradient, going back from the slopes in the outputs; see `Layer`."""
-        for layer, entering in zip(reversed(self.layers), reversed(inputs), strict=True):
-            layer.add_gradient(entering, slopes, weights, length, out)
-            if layer is not self.layers[0]:
+        """Add the gradient; the last of ``leaving`` are the slopes in the outputs. See `Layer`."""
+        slopes = leaving[-1]
+        for number in reversed(range(len(self.layers))):
+            layer, enters = self.layers[number], leaving[number - 1] if number else entering
+            layer.add_gradient(enters, slopes, weights, length, out)
+            if number:
                 slopes = slopes @ layer.unpack(x)[0].T
-                slopes *= entering > 0.0
+                slopes *= leaving[number - 1] > 0.0

@@ -13,6 +13,11 @@ from mpicode import problems
 from mpicode.errors import ConfigError, DataError
 from mpicode.problems import Rows
 
+try:
+    import torch
+except ImportError:
+    torch = None
+
 
 class ProblemSuite:
     """Subclass it per problem; ``parameters`` lists the settings every test runs with."""
@@ -21,7 +26,7 @@ class ProblemSuite:
     task: str
     other_task: str
     n_classes = 0
-    parameters: tuple[dict, ...] = ({},)
+    parameters: tuple[dict, ...] = ({},)  # the first without a penalty
     n_features = 7
 
     @pytest.fixture(params=["dense", "csr"])
@@ -210,7 +215,7 @@ class ProblemSuite:
         assert np.count_nonzero(gradient - 2.0) > 0
 
     def test_no_penalty_by_default(self):
-        problem = self.make({})
+        problem = self.make(self.parameters[0])
         gradient = np.ones(problem.n_parameters)
         assert problem.regularise(self.point(problem), gradient) == 0.0
         assert (gradient == 1.0).all()
@@ -272,11 +277,11 @@ class ProblemSuite:
     @pytest.mark.parametrize("l2", [-1.0, float("nan"), float("inf")])
     def test_impossible_penalty(self, l2):
         with pytest.raises(ConfigError, match=r"problem.l2: must be zero or positive, got"):
-            self.make({"l2": l2})
+            self.make({**self.parameters[0], "l2": l2})
 
     def test_other_precision(self):
         with pytest.raises(ConfigError, match=r"run.dtype: wants float32 or float64, got int32"):
-            self.make({}, np.int32)
+            self.make(self.parameters[0], np.int32)
 
 
 class LabelSuite(ProblemSuite):
@@ -344,6 +349,43 @@ class TestMLPOfNumbers(ProblemSuite):
     name = "mlp"
     task, other_task = "regression", "something else"
     parameters = NETWORKS
+
+
+def small_network(n_features, n_outputs, hidden=5, bias=True):
+    """Two layers with a smooth function between."""
+    return torch.nn.Sequential(
+        torch.nn.Linear(n_features, hidden, bias=bias),
+        torch.nn.Tanh(),
+        torch.nn.Linear(hidden, n_outputs),
+    )
+
+
+MODULE = {"module": f"{__name__}:small_network"}
+MODULES = (MODULE, {**MODULE, "arguments": {"hidden": 3, "bias": False}, "l2": 0.1})
+needs_torch = pytest.mark.skipif(torch is None, reason="PyTorch is not installed")
+
+
+@needs_torch
+class TestTorch(LabelSuite):
+    name = "torch"
+    task, other_task = "multiclass", "something else"
+    n_classes = 4
+    parameters = MODULES
+
+
+@needs_torch
+class TestTorchOfTwo(LabelSuite):
+    name = "torch"
+    task, other_task = "binary", "something else"
+    n_classes = 2
+    parameters = MODULES
+
+
+@needs_torch
+class TestTorchOfNumbers(ProblemSuite):
+    name = "torch"
+    task, other_task = "regression", "something else"
+    parameters = MODULES
 
 
 def test_every_problem_has_a_suite():
