@@ -167,11 +167,18 @@ class GradientCode:
         target: npt.NDArray[np.float64] = np.repeat(np.eye(self.n_segments), self.n_blocks, axis=1)
         return target
 
-    def _measure(self, coefficients: npt.NDArray[Any]) -> Decoding:
+    def residual(self, coefficients: npt.NDArray[Any]) -> float:
+        """Return ``||coefficients @ encoding - target||_F ** 2``.
+
+        coefficients : (n_segments, n_messages), any; target : the sum of all blocks, per segment
+        """
         missed = coefficients @ self.encoding - self._target
+        return float(np.vdot(missed, missed).real)
+
+    def _measure(self, coefficients: npt.NDArray[Any]) -> Decoding:
         coefficients.flags.writeable = False
         return Decoding(
             coefficients,
-            residual=float(np.vdot(missed, missed).real),
+            residual=self.residual(coefficients),
             amplification=float(np.linalg.norm(coefficients, 2)),
         )
