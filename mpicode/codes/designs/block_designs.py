@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -48,20 +49,18 @@ def _families(n: int) -> Iterator[Known]:
     for dimension, q in _sizes(n):
         points = [(q**d - 1) // (q - 1) for d in range(dimension + 2)]
         if points[-1] == n:
-            yield Known(n, points[-2], points[-2], lambda d=dimension, q=q: projective(d, q))
+            yield Known(n, points[-2], points[-2], partial(projective, dimension, q))
         if q**dimension == n and n > 4:
-            yield Known(
-                points[-1] - 1, points[-2], n // q, lambda d=dimension, q=q: affine(d, q)
-            )
+            yield Known(points[-1] - 1, points[-2], n // q, partial(affine, dimension, q))
     if n >= 7 and n % 6 in (1, 3):
-        yield Known(n * (n - 1) // 6, (n - 1) // 2, 3, lambda: triples(n))
+        yield Known(n * (n - 1) // 6, (n - 1) // 2, 3, partial(triples, n))
     if n >= 7 and n % 4 == 3 and prime_power(n):
-        yield Known(n, n // 2, n // 2, lambda: residues(n, 2, False))
+        yield Known(n, n // 2, n // 2, partial(residues, n, 2, False))
     for zero, rest in ((False, n - 1), (True, n - 9)):
         half = round(max(rest, 0) ** 0.5 / 2)
         if half % 2 and 4 * half * half == rest and n > 5 and prime_power(n) == (n, 1):
             size = (n - 1) // 4 + zero
-            yield Known(n, size, size, lambda zero=zero: residues(n, 4, zero))
+            yield Known(n, size, size, partial(residues, n, 4, zero))
     if n == 16:
         yield Known(16, 6, 6, biplane)
 
@@ -85,7 +84,8 @@ def projective(dimension: int, q: int) -> Incidence:
     product = np.zeros((len(points), len(points)), dtype=np.intp)
     for coordinate in points.T:
         product = f.add[product, f.multiply[coordinate[:, None], coordinate]]
-    return product == 0
+    incidence: Incidence = product == 0
+    return incidence
 
 
 def affine(dimension: int, q: int) -> Incidence:
@@ -144,4 +144,5 @@ def residues(q: int, exponent: int, zero: bool) -> Incidence:
 def biplane() -> Incidence:
     """Return the (16, 6, 2) design: on a 4 x 4 board, the others of each cell's row and column."""
     row, column = np.divmod(np.arange(16), 4)
-    return (row[:, None] == row) != (column[:, None] == column)
+    incidence: Incidence = (row[:, None] == row) != (column[:, None] == column)
+    return incidence
