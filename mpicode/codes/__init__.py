@@ -27,6 +27,9 @@ from .gradient.fractional_repetition import FractionalRepetition
 from .gradient.graph import Graph
 from .gradient.ignore_stragglers import IgnoreStragglers
 from .gradient.kadhe import Kadhe
+from .gradient.munim_diagonal import MunimDiagonal
+from .gradient.munim_nullspace import MunimNullspace
+from .gradient.stacked import Stacked
 from .gradient.uncoded import Uncoded
 
 __all__ = ["CODES", "DataCode", "Decoder", "Decoding", "GradientCode", "make", "names"]
@@ -42,6 +45,9 @@ CODES: Registry[GradientCode] = Registry(
         Graph,
         Expander,
         Kadhe,
+        MunimDiagonal,
+        MunimNullspace,
+        Stacked,
     ),
 )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ..errors import ConfigError
 
 
@@ -31,3 +33,17 @@ def blocks_per_part(n_blocks: int | None, n_parts: int, part: str) -> int:
             f"nearest valid: {valid if n_blocks > 0 else n_parts}"
         )
     return n_blocks // n_parts
+
+
+def check_at_most(key: str, value: int, most: int, what: str) -> None:
+    """Raise `ConfigError` naming ``key`` unless ``1 <= value <= most``, the number of ``what``."""
+    if not 1 <= value <= most:
+        raise ConfigError(f"{key}: {value} does not fit {most} {what}; wants 1 to {most}")
+
+
+def nearest(wanted: int, valid: Iterable[int]) -> str:
+    """Return the valid numbers next to ``wanted`` on both sides, as a `ConfigError` names them."""
+    numbers = set(valid)
+    below = max((v for v in numbers if v < wanted), default=None)
+    above = min((v for v in numbers if v > wanted), default=None)
+    return " or ".join(str(v) for v in (below, above) if v is not None) or "none"
