@@ -1,0 +1,45 @@
+"""Random diagonals: Munim & Ramamoorthy, "Communication-Efficient Approximate Gradient Coding"."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...errors import ConfigError
+from ..design_code import DesignCode, per_worker
+from ..designs.known import Assignment
+
+
+class MunimDiagonal(DesignCode):
+    """Workers of a design weight each segment by a random number; short answers, approximate sum.
+
+    epsilon : the numbers are uniform on [1 - epsilon, 1 + epsilon], of either sign; 0: signs alone
+
+    Construction 1 (equation 7) of the paper: with V (n_workers, n_segments) of such numbers,
+    worker i adds up the gradients of its blocks and sends ``sum_u V[i, u] * segment u``: one
+    ordinary gradient pass. On block designs with epsilon 0 the mean residual without s workers is
+    at most ``m k - m load^2 (n - s) / (m load + (n - s - 1) overlap)`` (corollary 1), in blocks of
+    the design.
+
+    The paper draws V anew for every iteration, and its proof that the expected sum is a multiple of
+    the true one averages over V. Here V is drawn once, by the seed, since a run has one encoding.
+
+    On coset graphs the sum of all answers is exact if epsilon > 0 (with probability 1): a block's
+    holders fall into sets of n_segments workers that hold the same blocks.
+    """
+
+    name = "munim-diagonal"
+
+    def __init__(self, *, epsilon: float = 0.0, **rest: Any) -> None:
+        if not 0 <= epsilon < 1:
+            raise ConfigError(f"code.epsilon: wants 0 <= epsilon < 1, got {epsilon}")
+        self.epsilon = epsilon
+        super().__init__(**rest)
+
+    def weighted(self, assignment: Assignment, n_segments: int, rng: np.random.Generator) -> Any:
+        """Weight segment u by V[i, u] in all blocks of worker i."""
+        shape = (assignment.shape[1], n_segments)
+        sign = rng.integers(2, size=shape) * 2 - 1
+        size = rng.uniform(1 - self.epsilon, 1 + self.epsilon, size=shape)
+        return per_worker(assignment, sign * size)
