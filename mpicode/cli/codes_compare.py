@@ -49,6 +49,7 @@ def compare(args: argparse.Namespace) -> dict[str, Any]:
         "load": load,
         "n_segments": n_segments,
         "n_lost": shown,
+        "n_sets": args.sets,
         "failures": args.failures,
         "schemes": [
             {
@@ -89,8 +90,7 @@ def table(facts: dict[str, Any]) -> list[str]:
     lost = f"{facts['n_lost']} lost" if not shown else f"{shown[0][1]['n_lost']:.3g} lost"
     who = "any, and the worst found" if facts["failures"] is None else facts["failures"]
     lines = [
-        f"{facts['n_workers']} workers, each with {facts['load']} of {facts['n_workers']} shares "
-        f"of the data, {facts['n_segments']} segment(s); {lost}: {who}",
+        f"{_setting(facts)}; {lost}: {who}, up to {facts['n_sets']} sets",
         "",
         *columns(HEADS, [_cells(each, row) for each, row in shown], left=1),
     ]
@@ -100,6 +100,12 @@ def table(facts: dict[str, Any]) -> list[str]:
         lines += ["", "not at this load:"]
         lines += [f"  {label}: {why}" for label, why in facts["not_built"].items()]
     return lines
+
+
+def _setting(facts: dict[str, Any]) -> str:
+    segments = "1 segment" if facts["n_segments"] == 1 else f"{facts['n_segments']} segments"
+    n = facts["n_workers"]
+    return f"{n} workers, each with {facts['load']} of {n} shares of the data, {segments}"
 
 
 def _row(each: dict[str, Any], n_lost: int) -> dict[str, Any]:
@@ -132,5 +138,5 @@ def draw(facts: dict[str, Any], path: Path) -> Path:
         )
         for each in facts["schemes"]
     ]
-    title = f"{facts['n_workers']} workers, load {facts['load']}, {facts['n_segments']} segment(s)"
+    title = f"What decoding misses: {_setting(facts)}"
     return draw_residuals(curves, facts["n_workers"], title, path)

@@ -48,15 +48,19 @@ def _figure(curves: Sequence[Curve], n_workers: int, title: str) -> Figure:
     exact = 10.0 ** (np.floor(np.log10(seen.min())) - 0.6)
     for number, curve in enumerate(curves):
         style = line_style(number) | {"marker": MARKERS[number % len(MARKERS)]}
-        for axes, residuals in ((left, curve.mean), (right, curve.worst)):
-            heights = np.where(np.asarray(residuals) > _NONE, residuals, exact)
+        worst = np.asarray(curve.worst)
+        for axes, residuals in ((left, np.asarray(curve.mean)), (right, worst)):
+            heights = np.where(residuals > _NONE, residuals, exact)
+            # a sample that met none of the bad sets there are does not make the mean exact
+            heights[(residuals <= _NONE) & (worst > _NONE)] = np.nan
             label = curve.label if axes is left else None
             axes.plot(curve.n_lost, heights, label=label, markersize=4, linewidth=1.5, **style)
     _uncoded(left, n_workers, label="uncoded, at load 1")
     _uncoded(right, n_workers, label=None)
     left.set_ylabel("residual, as a share of that of no message")
-    for axes, which in ((left, "mean"), (right, "worst found")):
-        axes.set_title(f"{title}: {which}", loc="left", fontsize=11)
+    figure.suptitle(title, x=0.01, horizontalalignment="left", fontsize=12)
+    for axes, which in ((left, "Mean"), (right, "Worst that was found")):
+        axes.set_title(which, loc="left", fontsize=11)
         axes.set_xlabel("lost workers")
         axes.set_yscale("log")
         _name_the_exact(axes, exact)
