@@ -31,7 +31,7 @@ quiet = np.errstate(over="ignore", invalid="ignore")
 
 
 def segment_length(n_parameters: int, n_segments: int) -> int:
-    """Return the length of the segments that so many parameters are cut into, the last one padded."""
+    """Return the length of each segment; the last is padded."""
     return -(-n_parameters // n_segments)
 
 
@@ -96,6 +96,10 @@ class Problem(ABC):
         x : (n_parameters,)    weights : (n_rows,), any sign    out : (n_parameters,)
 
         Returns sum_i weights_i * loss_i(x). Neither contains the L2 term.
+
+        With weights (n_segments, n_rows), ``out`` is (n_segments * length,), in the order of
+        `layout` and padded: segment u of it gets segment u of the gradient weighted by
+        ``weights[u]``, and the loss returned is weighted by ``weights[0]``.
         """
 
     @abstractmethod
@@ -155,11 +159,32 @@ class Problem(ABC):
                 f"weights: {X.shape[0]} rows, but the weights have shape {weights.shape}"
             )
 
+    def check_gradient(self, x: Float, rows: Rows, weights: Float, out: Float) -> int:
+        """Raise an error if `gradient` cannot be called so; return the length of a segment."""
+        if weights.ndim != 2:
+            self.check(x, rows, weights)
+            self.check_out(out)
+            return self.n_parameters
+        self.check(x, rows)
+        n_segments, n_rows = weights.shape
+        if n_segments == 0 or n_rows != rows.X.shape[0]:
+            raise DataError(
+                f"weights: {rows.X.shape[0]} rows, but the weights have shape {weights.shape}"
+            )
+        length = segment_length(self.n_parameters, n_segments)
+        if out.shape != (n_segments * length,):
+            raise ConfigError(
+                f"out: {n_segments} segments of {self.n_parameters} parameters are "
+                f"{n_segments} x {length} numbers, the vector has shape {out.shape}"
+            )
+        self._check_dtype("out", out)
+        self._check_contiguous(out)
+        return length
+
     def check_out(self, out: Float) -> None:
         """Raise an error if a gradient cannot be added to ``out`` in place."""
         self._check_vector("out", out)
-        if not out.flags.c_contiguous:
-            raise ConfigError(f"out: must be contiguous, its stride is {out.strides[0]} bytes")
+        self._check_contiguous(out)
 
     def _check_vector(self, what: str, vector: Float) -> None:
         if vector.shape != (self.n_parameters,):
@@ -167,7 +192,14 @@ class Problem(ABC):
                 f"{what}: {self.name!r} has {self.n_parameters} parameters on this data, "
                 f"the vector has shape {vector.shape}"
             )
+        self._check_dtype(what, vector)
+
+    def _check_dtype(self, what: str, vector: Float) -> None:
         if vector.dtype != self.dtype:
             raise ConfigError(
                 f"{what}: the problem works in {self.dtype}, the vector is {vector.dtype}"
             )
+
+    def _check_contiguous(self, out: Float) -> None:
+        if not out.flags.c_contiguous:
+            raise ConfigError(f"out: must be contiguous, its stride is {out.strides[0]} bytes")

@@ -17,7 +17,7 @@ from .layers import Entering, Layer
 # Rows are worked through in chunks whose inputs and activations stay in the second-level cache
 # between the way forward and the way back. Too few rows, and adding a chunk's gradient costs as
 # much as computing it.
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 21
 FEWEST_ROWS = 128
 
 _START = 0x3A9  # of the random numbers, so that no other use of the seed draws the same
@@ -86,8 +86,7 @@ class MLP(Problem):
     @quiet
     def gradient(self, x: Float, rows: Rows, weights: Float, out: Float) -> float:
         """See `Problem.gradient`."""
-        self.check(x, rows, weights)
-        self.check_out(out)
+        length = self.check_gradient(x, rows, weights, out)
         x = np.ascontiguousarray(x)
         weights = np.ascontiguousarray(weights, np.float64)
         total = 0.0
@@ -96,13 +95,13 @@ class MLP(Problem):
             outputs = leaving[-1]
             if weights.ndim == 1:
                 total += self._residual(outputs, y, weights[chunk])
-                self._descend(x, entering, leaving, None, out.size, out)
+                self._descend(x, entering, leaving, None, length, out)
             else:
                 part = weights[:, chunk]
                 total += self._residual(outputs.copy(), y, part[0])
                 self._residual(outputs, y, np.ones(len(y)))
                 part = part.astype(self.dtype)
-                self._descend(x, entering, leaving, part, out.size // len(part), out)
+                self._descend(x, entering, leaving, part, length, out)
         return total
 
     @quiet

@@ -92,8 +92,7 @@ class TorchModule(Problem):
         One way back where the rows of ``weights`` are proportional, as they are when all samples
         belong to one block; else one per segment, through the parameters that lie in it.
         """
-        self.check(x, rows, weights)
-        self.check_out(out)
+        self.check_gradient(x, rows, weights, out)
         self._flat[...] = x
         weights = np.ascontiguousarray(weights, np.float64)
         total = 0.0
