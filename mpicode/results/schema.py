@@ -28,6 +28,12 @@ ITERATION_COLUMNS: dict[str, tuple[str, str, str]] = {
     "n_lost": ("i8", "1", "workers lost so far"),
     "residual": ("f8", "1", "squared Frobenius norm of what the decoding misses"),
     "amplification": ("f8", "1", "what the decoding does to noise in the messages"),
+    "shrinkage": ("f8", "1", "what the decoded sum was divided by"),
+    "stepped": (
+        "i8",
+        "1",
+        "1: the optimizer took a step, 0: nothing arrived, or a goal was reached",
+    ),
     "bytes_sent": ("i8", "B", "sent by the master"),
     "bytes_received": ("i8", "B", "received by the master"),
     "test_loss": ("f8", "1", "held-out loss, NaN where not evaluated"),

@@ -75,7 +75,7 @@ def simulate(config: Config) -> Arrivals:
         )
         pool = WorkerPool(transport, payload_length=small.n_parameters, dtype=setup.dtype)
         pool.start()
-        coded = CodedGradient(pool, setup.code, small)
+        coded = CodedGradient(pool, setup.code, small, setup.rules)
         n = config.run.iterations
         seconds, residual = np.empty(n), np.empty(n)
         n_arrived = np.empty(n, dtype=np.int64)

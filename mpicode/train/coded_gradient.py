@@ -13,6 +13,8 @@ from ..outcomes import Outcome
 from ..pool import Kind, WorkerPool
 from ..pool.transport import Slot
 from .segments import Segments
+from .shrinkage import Shrinkage
+from .stop_rules import StopRules
 
 
 class Interrupted(Exception):
@@ -20,7 +22,7 @@ class Interrupted(Exception):
 
 
 class OutOfTime(Exception):
-    """The deadline came before enough answers did."""
+    """The run's time was over before enough answers came."""
 
 
 @dataclass
@@ -28,12 +30,15 @@ class Round:
     """What one call gave and took; times in seconds.
 
     ``gradient`` is (n_parameters,), valid until the next call; ``arrived`` is (n_workers,) bool.
+    ``gradient`` and ``loss`` have been divided by ``shrinkage``; residual and amplification are
+    those of the decoding before that. Where nothing arrived the gradient is 0 and the loss NaN.
     """
 
     gradient: NDArray[np.float64]
     loss: float
     residual: float
     amplification: float
+    shrinkage: float
     n_arrived: int
     arrived: NDArray[np.bool_]
     post: float
@@ -46,30 +51,46 @@ class CodedGradient:
 
     Messages are coded segments with one number behind them, the loss under the coefficients of
     segment 0; so the loss is decoded with that segment, and is as exact as the gradient.
+
+    rules     : when enough has arrived, and what decodes it; by default ``code`` knows
+    shrinkage : what decoded sums are divided by; by default nothing is
     """
 
-    def __init__(self, pool: WorkerPool, code: GradientCode, segments: Segments) -> None:
+    def __init__(
+        self,
+        pool: WorkerPool,
+        code: GradientCode,
+        segments: Segments,
+        rules: StopRules | None = None,
+        shrinkage: Shrinkage | None = None,
+    ) -> None:
         self._pool = pool
-        self._code = code
-        self._decoder = code.decoder("gradient")
+        self._rules = StopRules(code) if rules is None else rules
+        self._shrinkage = Shrinkage() if shrinkage is None else shrinkage
+        self._code = self._rules.code
+        self._decoder = self._code.decoder("gradient")
         self._wanted = [code.messages(w) for w in range(code.n_workers)]
         self._segments = segments
         self._decoded = segments.new_decoded()
         self._arrived = np.zeros(code.n_workers, dtype=bool)
         self._kept: list[Slot] = []
 
-    def __call__(self, x: ArrayLike, iteration: int, deadline: float | None = None) -> Round:
+    def __call__(self, x: ArrayLike, iteration: int, until: float | None = None) -> Round:
         """Return the decoded gradient at ``x``, (n_parameters,).
 
-        Raises `NotDecodable` when all workers have answered and it is still not enough,
-        `OutOfTime` when it is not by ``deadline`` (run time, s), and `Interrupted` when the
-        transport was told to stop waiting.
+        Raises `NotDecodable` when all workers have answered, it is still not enough and no deadline
+        allows to go on with what there is; `OutOfTime` when it is not enough by ``until`` (run
+        time, s), and `Interrupted` when the transport was told to stop waiting.
         """
-        pool, decoder = self._pool, self._decoder
+        pool, decoder, rules = self._pool, self._decoder, self._rules
         began = pool.now()
+        deadline = until
+        if rules.deadline is not None:
+            deadline = min(began + rules.deadline, np.inf if until is None else until)
         pool.begin(Kind.GRADIENT, iteration, x, self._wanted)
         posted = pool.now()
         self._arrived[:] = False
+        enough = False
         for answer in pool.answers(deadline):
             used = decoder.add(answer.message, answer.payload, answer.age)
             if used:
@@ -81,36 +102,55 @@ class CodedGradient:
                     iteration, answer.round, answer.message, answer.worker, answer.iteration,
                     pool.now(), outcome,
                 )  # fmt: skip
-            if decoder.ready:
+            enough = rules.enough(decoder)
+            if enough:
                 break
         waited = pool.now()
-        ready = decoder.ready
         pool.end()
-        if ready:
-            decoding = decoder.estimate(self._decoded)
-            gradient, loss = self._segments.join(self._decoded)
-        n_arrived = decoder.n_arrived
-        decoder.reset()
-        for slot in self._kept:
-            pool.recycle(slot)
-        self._kept.clear()
-        if not ready:
-            if pool.interrupted():
-                raise Interrupted
-            if deadline is not None and waited >= deadline:
-                raise OutOfTime
+        try:
+            if not enough:
+                self._check_late(iteration, waited, until)
+            return self._decode(enough, began, posted, waited)
+        finally:
+            decoder.reset()
+            for slot in self._kept:
+                pool.recycle(slot)
+            self._kept.clear()
+
+    def _check_late(self, iteration: int, waited: float, until: float | None) -> None:
+        """Raise what ends the run where it may not go on with too few answers."""
+        if self._pool.interrupted():
+            raise Interrupted
+        if until is not None and waited >= until:
+            raise OutOfTime
+        if self._rules.deadline is None:
             raise NotDecodable(
-                f"iteration {iteration}: {n_arrived} of {self._code.n_messages} messages arrived, "
-                f"which {self._code.name!r} cannot decode"
+                f"iteration {iteration}: {self._decoder.n_arrived} of {self._code.n_messages} "
+                f"messages arrived, which {self._code.name!r} cannot decode"
             )
+
+    def _decode(self, enough: bool, began: float, posted: float, waited: float) -> Round:
+        decoder = self._decoder
+        decoding = decoder.estimate(self._decoded)
+        gradient, loss = self._segments.join(self._decoded)
+        n_arrived = decoder.n_arrived
+        shrinkage = 1.0
+        if n_arrived:
+            shrinkage = self._shrinkage.of(self._code, decoding, None if enough else n_arrived)
+        else:
+            loss = np.nan
+        if shrinkage != 1.0:
+            gradient /= shrinkage
+            loss /= shrinkage
         return Round(
             gradient=gradient,
             loss=loss,
             residual=decoding.residual,
             amplification=decoding.amplification,
+            shrinkage=shrinkage,
             n_arrived=n_arrived,
             arrived=self._arrived,
             post=posted - began,
             wait=waited - posted,
-            decode=pool.now() - waited,
+            decode=self._pool.now() - waited,
         )

@@ -37,6 +37,8 @@ class Result:
     error      : what ended it early, None if nothing did
     path       : the run file, None if none was written
     silent     : workers that did not leave in time when the run was over
+    shrinkage  : what sums that are not exact were divided by, where another rule than the deadline
+                 found them enough
     uncoded_delay : seconds by which the injected delays alone would have held up a run that waits
                  for every worker
     """
@@ -48,13 +50,15 @@ class Result:
     error: GaveUp | None = None
     path: Path | None = None
     silent: list[int] = field(default_factory=list)
+    shrinkage: float = 1.0
     uncoded_delay: float = 0.0
 
     @property
     def loss(self) -> float:
         """The last training loss, which belongs to the parameters before the last step."""
         losses = self.history.get("loss", np.empty(0))
-        return float(losses[-1]) if losses.size else float("nan")
+        known = losses[~np.isnan(losses)]
+        return float(known[-1]) if known.size else float("nan")
 
     @property
     def n_iterations(self) -> int:
@@ -64,6 +68,10 @@ class Result:
 
 Evaluate = Callable[[NDArray[np.float64]], tuple[float, float]]
 """Held-out loss and accuracy at the parameters (n_parameters,)."""
+
+
+# Iterations in a row that may end without any answer.
+MOST_EMPTY = 100
 
 
 # That a run diverged is told once, by the loop, and not by numpy on the way.
@@ -80,10 +88,12 @@ def train(
 ) -> Result:
     """Descend from ``x``, (n_parameters,), until a stop rule holds.
 
-    A run that cannot go on (not decodable, diverged, interrupted) ends with the last good
-    parameters and the reason in ``Result.error``; it does not raise.
+    An iteration by whose deadline nothing arrived takes no step; after ``MOST_EMPTY`` of them in a
+    row the run gives up. A run that cannot go on (not decodable, diverged, interrupted) ends with
+    the last good parameters and the reason in ``Result.error``; it does not raise.
     """
     history: dict[str, list[float]] = {}
+    n_empty = 0
     good = x.copy()
     result = Result(good)
     try:
@@ -97,13 +107,20 @@ def train(
             sent, received = pool.bytes_sent, pool.bytes_received
             done = gradient(x, iteration, run.max_seconds)
             decoded = pool.now()
-            loss = done.loss + problem.regularise(x, done.gradient)
-            norm = float(np.linalg.norm(done.gradient))
-            if not (np.isfinite(loss) and np.isfinite(norm)):
-                raise _diverged(iteration, f"loss {loss} and gradient norm {norm}")
-            good[:] = optimizer.answer(x)
-            reason = _reached(run, loss, norm)
-            if reason is None:
+            loss, reason, stepped = done.loss, None, False
+            if done.n_arrived:
+                n_empty = 0
+                loss += problem.regularise(x, done.gradient)
+                norm = float(np.linalg.norm(done.gradient))
+                if not (np.isfinite(loss) and np.isfinite(norm)):
+                    raise _diverged(iteration, f"loss {loss} and gradient norm {norm}")
+                good[:] = optimizer.answer(x)
+                reason = _reached(run, loss, norm)
+                stepped = reason is None
+            else:
+                n_empty += 1
+                _keep(good, optimizer.answer(x), iteration)
+            if stepped:
                 optimizer.step(x, done.gradient)
             ended = pool.now()
             columns = {
@@ -119,6 +136,8 @@ def train(
                 "n_withdrawn": pool.n_withdrawn,
                 "residual": done.residual,
                 "amplification": done.amplification,
+                "shrinkage": done.shrinkage,
+                "stepped": int(stepped),
                 "bytes_sent": pool.bytes_sent - sent,
                 "bytes_received": pool.bytes_received - received,
                 "test_loss": np.nan,
@@ -140,6 +159,11 @@ def train(
             if reason is not None:
                 result.outcome = reason
                 break
+            if n_empty == MOST_EMPTY:
+                raise GaveUp(
+                    f"nothing arrived by the deadline of {n_empty} iterations in a row, the last "
+                    f"of them iteration {iteration}; decoding.deadline is too short"
+                )
         else:
             _keep(good, optimizer.answer(x), run.iterations)
             result.outcome = f"{run.iterations} iterations done"

@@ -20,7 +20,9 @@ from ..pool.virtual import Costs, VirtualMaster
 from ..results import RunWriter
 from .coded_gradient import CodedGradient
 from .loop import Recorder, Result, train
+from .precision import check_precision
 from .setup import Setup, build
+from .shrinkage import Shrinkage, estimate
 from .uncoded import uncoded_delay
 
 if TYPE_CHECKING:
@@ -79,6 +81,7 @@ def _run_virtual(
     setup = build(config)
     segments = setup.segments
     try:
+        shrinkage = _shrinkage(setup)
         blocks = setup.blocks()
         transport = VirtualMaster(
             lambda worker: setup.work(worker, blocks),
@@ -91,7 +94,7 @@ def _run_virtual(
         )
         transport.interrupted = interrupted
         pool = WorkerPool(transport, payload_length=segments.n_parameters, dtype=setup.dtype)
-        return _master(setup, pool, "virtual clock", recorders)
+        return _master(setup, shrinkage, pool, "virtual clock", recorders)
     finally:
         setup.close()
 
@@ -129,7 +132,10 @@ def _run_mpi(
     try:
         setup = build(config)
         answer = setup.segments.answer_length, setup.segments.dtype
+        shrinkage = _shrinkage(setup)
     except BaseException:
+        if setup is not None:
+            setup.close()
         # the workers wait: release them before anything is said
         WorkerPool(
             mpi.MPIMaster(part, 0, np.dtype(np.float64), largest_answer(0, np.dtype(np.float64))),
@@ -141,7 +147,7 @@ def _run_mpi(
         transport = mpi.MPIMaster(part, *answer, largest_answer(*answer))
         transport.interrupted = interrupted
         pool = WorkerPool(transport, payload_length=setup.segments.n_parameters, dtype=setup.dtype)
-        return _master(setup, pool, mpi.library_version(), recorders)
+        return _master(setup, shrinkage, pool, mpi.library_version(), recorders)
     finally:
         setup.close()
 
@@ -176,7 +182,19 @@ def _serve(config: Config, part: Intracomm) -> None:
         setup.close()
 
 
-def _master(setup: Setup, pool: WorkerPool, mpi: str, recorders: list[Recorder]) -> Result:
+def _shrinkage(setup: Setup) -> Shrinkage:
+    """Return what decoded sums are to be divided by; refuse what rounding would spoil.
+
+    Raises `ConfigError`. The master alone asks: both take many decodings.
+    """
+    config = setup.config
+    check_precision(setup.rules, setup.dtype, config.decoding.max_error)
+    return estimate(setup.rules, config.run.seed) if config.decoding.correct_step else Shrinkage()
+
+
+def _master(
+    setup: Setup, shrinkage: Shrinkage, pool: WorkerPool, mpi: str, recorders: list[Recorder]
+) -> Result:
     config = setup.config
     writer = None
     try:
@@ -189,6 +207,7 @@ def _master(setup: Setup, pool: WorkerPool, mpi: str, recorders: list[Recorder])
                 "hosts": pool.hosts,
                 "compiled": kernels.COMPILED,
                 "blas_threads": blas()[1],
+                "shrinkage": shrinkage.stopped,
             }
             writer = RunWriter(
                 Path(config.output.path), attrs, pool.n_workers, config.output.flush_seconds
@@ -198,7 +217,7 @@ def _master(setup: Setup, pool: WorkerPool, mpi: str, recorders: list[Recorder])
             recorders = [writer, *recorders]
         result = train(
             pool,
-            CodedGradient(pool, setup.code, setup.segments),
+            CodedGradient(pool, setup.code, setup.segments, setup.rules, shrinkage),
             setup.problem,
             setup.optimizer(),
             setup.initial(),
@@ -220,6 +239,7 @@ def _master(setup: Setup, pool: WorkerPool, mpi: str, recorders: list[Recorder])
             error.silent = tuple(silent)
         raise
     result.silent = pool.close(_GRACE_SECONDS)
+    result.shrinkage = shrinkage.stopped
     if result.n_iterations:
         started = result.history["started"]
         result.uncoded_delay = uncoded_delay(setup.delay, pool.n_workers, started)

@@ -24,6 +24,7 @@ from .blocks import Blocks, all_rows, held_out
 from .gradient_work import GradientWork
 from .partition import Partition
 from .segments import Segments
+from .stop_rules import StopRules
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Setup:
     dataset: Dataset
     test: Dataset | None
     code: GradientCode
+    rules: StopRules
     problem: Problem
     segments: Segments
     partition: Partition
@@ -110,6 +112,7 @@ def _build(config: Config, opened: contextlib.ExitStack) -> Setup:
         seed=run.seed,
         read_run=read_run,
     )
+    rules = StopRules(code, config.decoding)
     dtype = np.dtype(run.dtype)
     problem = problems.make(
         config.problem.name,
@@ -133,6 +136,6 @@ def _build(config: Config, opened: contextlib.ExitStack) -> Setup:
             ours, theirs = getattr(dataset, what), getattr(test, what)
             if ours != theirs:
                 raise ConfigError(f"data.test: {what} is {theirs!r}, but {ours!r} in data.path")
-    setup = Setup(config, dtype, dataset, test, code, problem, segments, partition, delay)
+    setup = Setup(config, dtype, dataset, test, code, rules, problem, segments, partition, delay)
     setup.optimizer()
     return setup

@@ -29,12 +29,12 @@ class Zero:
 
 
 class Insatiable(codes.GradientCode):
-    """Wants one message more than there are."""
+    """Wants one message more than there are, and nobody holds its last block."""
 
     name = "insatiable"
 
     def __init__(self):
-        super().__init__(np.eye(3), np.arange(3), n_workers=3, n_blocks=3)
+        super().__init__(np.diag([1.0, 1.0, 0.0]), np.arange(3), n_workers=3, n_blocks=3)
 
     def decoder(self, kind="gradient"):
         return CountingDecoder(self, 4)

@@ -12,11 +12,10 @@ from mpicode.config import Config
 from mpicode.datasets import open_dataset
 from mpicode.train.partition import Partition
 
+from .schemes import EXACT, WORKERS, make
+
 N, D, C = 96, 5, 3
 STEP, L2 = 0.7, 0.01
-
-# The others promise no exact sum.
-EXACT = [name for name in codes.names() if codes.make(name, n_workers=6).max_stragglers is not None]
 
 # Everybody is late now and then, so that sets of answers and their order change all the time.
 LATE = {"name": "bernoulli", "probability": 0.3, "seconds": 0.01}
@@ -85,8 +84,8 @@ def descend(X, y, code, batch_size, result, seed=3):
 @pytest.mark.parametrize("batch_size", [None, 30])
 @pytest.mark.parametrize("name", EXACT)
 def test_an_exact_code_is_gradient_descent(small, data, name, batch_size):
-    code = codes.make(name, n_workers=6, seed=3)
-    tables = small(code={"name": name})
+    code = make(name)
+    tables = small(code={"name": name}, run={"n_workers": code.n_workers})
     if batch_size is not None:
         tables["run"]["batch_size"] = batch_size
     result = mpicode.run(tables)
@@ -137,11 +136,12 @@ def same(one, other):
 
 @pytest.mark.parametrize("name", codes.names())
 def test_one_seed_is_one_run_to_the_last_bit(small, name):
-    tables = small(code={"name": name}, run={"batch_size": 24})
+    run = {"batch_size": 24, "n_workers": WORKERS[name]}
+    tables = small(code={"name": name}, run=run)
     first = mpicode.run(tables)
     assert same(first, mpicode.run(tables))
     for key, value in (("seed", 4), ("batch_size", 30)):
-        other = mpicode.run(small(code={"name": name}, run={"batch_size": 24, key: value}))
+        other = mpicode.run(small(code={"name": name}, run={**run, key: value}))
         assert not same(first, other)
         assert not np.array_equal(first.parameters, other.parameters)
 
