@@ -22,6 +22,7 @@ from .base import Decoder, Decoding, GradientCode
 from .data_code import DataCode
 from .gradient.bibd import Bibd
 from .gradient.cyclic import Cyclic
+from .gradient.cyclic_mds import CyclicMDS
 from .gradient.expander import Expander
 from .gradient.fractional_repetition import FractionalRepetition
 from .gradient.graph import Graph
@@ -29,6 +30,8 @@ from .gradient.ignore_stragglers import IgnoreStragglers
 from .gradient.kadhe import Kadhe
 from .gradient.munim_diagonal import MunimDiagonal
 from .gradient.munim_nullspace import MunimNullspace
+from .gradient.partial_stragglers import PartialStragglers
+from .gradient.reed_solomon import ReedSolomon
 from .gradient.stacked import Stacked
 from .gradient.uncoded import Uncoded
 
@@ -48,6 +51,9 @@ CODES: Registry[GradientCode] = Registry(
         MunimDiagonal,
         MunimNullspace,
         Stacked,
+        CyclicMDS,
+        ReedSolomon,
+        PartialStragglers,
     ),
 )
 

@@ -1,0 +1,125 @@
+"""Every exact decoding of a code whose n messages span n - s dimensions, in closed form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import comb, gcd
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..sets import Sets, all_sets, runs, straggler_sets
+
+Array = npt.NDArray[Any]
+
+# Up to so many sets every one is tried.
+EVERY_SET = 5000
+
+# Otherwise so many random sets, and the worst of them made worse by exchanging one worker.
+RANDOM_SETS = 1000
+CLIMBS = 6
+
+# Entries of the systems solved at once: bounds memory for large codes.
+CHUNK = 2_000_000
+
+
+class Completions:
+    """The smallest decoding coefficients for any set of at most s missing workers.
+
+    encoding    : (n_messages, n_segments * n_blocks), one message per worker
+    n_segments  : m; every segment's pieces sum to it
+    n_lost      : s; any n - s messages give the sum and the rank of the encoding is n - s
+
+    Coefficients are those for all messages plus a combination of the left null space; that it
+    vanishes at the missing workers is a system of s x s for all segments at once. A decoding loses
+    about 3e-16 times its amplification (measured).
+    """
+
+    def __init__(self, encoding: Array, n_segments: int, n_lost: int) -> None:
+        n, n_pieces = encoding.shape
+        wide = np.pad(encoding, ((0, 0), (0, max(0, n - n_pieces))))
+        left, singular, right = np.linalg.svd(wide, full_matrices=False)
+        rank = n - n_lost
+        target = np.zeros((n_segments, wide.shape[1]))
+        target[:, :n_pieces] = np.repeat(np.eye(n_segments), n_pieces // n_segments, axis=1)
+        ours = left[:, :rank].conj().T
+        self.n, self.n_lost = n, n_lost
+        # (n_segments, n) and (n_lost, n)
+        self._whole = (target @ right[:rank].conj().T / singular[:rank]) @ ours
+        self._null = left[:, rank:].conj().T
+
+    def __call__(self, lost: npt.NDArray[np.intp]) -> Array:
+        """Return the coefficients without the workers ``lost``, (n_segments, n)."""
+        at_lost, wanted = self._null[:, lost].T, -self._whole[:, lost].T
+        if lost.size == self.n_lost:
+            mixed = np.linalg.solve(at_lost, wanted)
+        else:
+            mixed = np.linalg.lstsq(at_lost, wanted)[0]
+        coefficients = self._whole + mixed.T @ self._null
+        coefficients[:, lost] = 0
+        return coefficients
+
+    def amplifications(self, sets: Sets) -> npt.NDArray[np.float64]:
+        """Return the norm of the coefficients for each set of s missing workers, (n_sets,).
+
+        Infinity where the messages of the others are dependent.
+        """
+        per_chunk = max(1, CHUNK // max(1, self.n_lost**2))
+        chunks = [sets[i : i + per_chunk] for i in range(0, len(sets), per_chunk)]
+        return np.concatenate([self._amplifications(chunk) for chunk in chunks])
+
+    def _amplifications(self, sets: Sets) -> npt.NDArray[np.float64]:
+        try:
+            mixed = np.linalg.solve(self._null.T[sets], self._whole.T[sets])
+        except np.linalg.LinAlgError:
+            if len(sets) == 1:
+                return np.array([np.inf])
+            halves = sets[: len(sets) // 2], sets[len(sets) // 2 :]
+            return np.concatenate([self._amplifications(half) for half in halves])
+        squares = self._whole @ self._whole.conj().T + mixed.swapaxes(1, 2) @ mixed.conj()
+        return np.sqrt(np.linalg.eigvalsh(squares)[:, -1])
+
+
+def fixed_sets(n: int, size: int, rng: np.random.Generator) -> Sets:
+    """Return sets of missing workers to compare codes by: all, or random ones and all runs."""
+    if comb(n, size) <= EVERY_SET:
+        return all_sets(n, size)
+    strides = [g for g in range(1, n // 2 + 1) if gcd(g, n) == 1][:RANDOM_SETS]
+    random = straggler_sets(n, size, RANDOM_SETS, rng)
+    return np.concatenate([random, *(runs(n, size, g) for g in strides)])
+
+
+def worst_sets(
+    amplifications: Callable[[Sets], npt.NDArray[np.float64]], sets: Sets, n: int
+) -> tuple[float, Sets]:
+    """Return the largest amplification found from ``sets`` on, and the sets that led to it.
+
+    From the worst of them one worker at a time is exchanged for another as long as that is worse.
+    """
+    values = amplifications(sets)
+    order = np.argsort(-values)[:CLIMBS]
+    if sets.shape[1] in (0, n) or comb(n, sets.shape[1]) <= EVERY_SET:
+        return float(values.max()), sets[order]
+    summits = [_climb(amplifications, sets[i], float(values[i]), n) for i in order]
+    return max(value for value, _ in summits), np.array([lost for _, lost in summits])
+
+
+def _climb(
+    amplifications: Callable[[Sets], npt.NDArray[np.float64]],
+    lost: npt.NDArray[np.intp],
+    value: float,
+    n: int,
+) -> tuple[float, npt.NDArray[np.intp]]:
+    while True:
+        others = np.setdiff1d(np.arange(n), lost)
+        near = np.repeat(lost[None], lost.size * others.size, axis=0)
+        near[np.arange(len(near)), np.repeat(np.arange(lost.size), others.size)] = np.tile(
+            others, lost.size
+        )
+        values = amplifications(near)
+        best = int(np.argmax(values))
+        # More than rounding, so that it ends.
+        if not values[best] > value * (1 + 1e-6):
+            return value, np.sort(lost)
+        lost, value = near[best], float(values[best])
