@@ -20,9 +20,11 @@ from ..errors import ConfigError
 from ..registry import Registry, coerce
 from .base import Decoder, Decoding, GradientCode
 from .data_code import DataCode
+from .gradient.bernoulli import Bernoulli
 from .gradient.bibd import Bibd
 from .gradient.cyclic import Cyclic
 from .gradient.cyclic_mds import CyclicMDS
+from .gradient.erasure_head import ErasureHead
 from .gradient.expander import Expander
 from .gradient.fractional_repetition import FractionalRepetition
 from .gradient.graph import Graph
@@ -32,7 +34,9 @@ from .gradient.munim_diagonal import MunimDiagonal
 from .gradient.munim_nullspace import MunimNullspace
 from .gradient.partial_stragglers import PartialStragglers
 from .gradient.reed_solomon import ReedSolomon
+from .gradient.s_regular import SRegular
 from .gradient.stacked import Stacked
+from .gradient.stochastic_block import StochasticBlock
 from .gradient.uncoded import Uncoded
 
 __all__ = ["CODES", "DataCode", "Decoder", "Decoding", "GradientCode", "make", "names"]
@@ -47,6 +51,10 @@ CODES: Registry[GradientCode] = Registry(
         Bibd,
         Graph,
         Expander,
+        Bernoulli,
+        SRegular,
+        StochasticBlock,
+        ErasureHead,
         Kadhe,
         MunimDiagonal,
         MunimNullspace,

@@ -35,12 +35,6 @@ def blocks_per_part(n_blocks: int | None, n_parts: int, part: str) -> int:
     return n_blocks // n_parts
 
 
-def check_at_most(key: str, value: int, most: int, what: str) -> None:
-    """Raise `ConfigError` naming ``key`` unless ``1 <= value <= most``, the number of ``what``."""
-    if not 1 <= value <= most:
-        raise ConfigError(f"{key}: {value} does not fit {most} {what}; wants 1 to {most}")
-
-
 def nearest(wanted: int, valid: Iterable[int]) -> str:
     """Return the valid numbers next to ``wanted`` on both sides, as a `ConfigError` names them."""
     numbers = set(valid)

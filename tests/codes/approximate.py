@@ -61,3 +61,15 @@ class ApproximateSuite:
             row = rows[worker]
             assert_allclose(coefficients[0, worker], row.sum() / (row @ row))
             assert_allclose(residual, made.n_blocks - row.sum() ** 2 / (row @ row), atol=1e-12)
+
+
+def mean_errors(make, n_lost, n_codes=40, n_sets=25):
+    """Return each code's mean residual per block over random sets of ``n_lost``, (n_codes,)."""
+    rng = np.random.default_rng(n_lost)
+    errors = np.empty((n_codes, n_sets))
+    for seed, row in enumerate(errors):
+        code = make(seed)
+        for place in range(n_sets):
+            arrived = rng.permutation(code.n_workers) >= n_lost
+            row[place] = code.decode(arrived).residual / code.n_blocks
+    return errors.mean(axis=1)

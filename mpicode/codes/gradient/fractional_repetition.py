@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
-
-from ...errors import ConfigError
-from ..base import Decoder, GradientCode
-from ..checks import blocks_per_part, check_stragglers
+from ..checks import check_stragglers
+from ..repetition import RepetitionCode, check_groups
 
 
-class FractionalRepetition(GradientCode):
+class FractionalRepetition(RepetitionCode):
     """Groups of n_stragglers + 1 workers hold the same blocks; one answer per group is enough.
 
     n_stragglers : lost workers tolerated, any of them; n_stragglers + 1 must divide n_workers
@@ -35,74 +29,11 @@ class FractionalRepetition(GradientCode):
         spread: bool = False,
     ) -> None:
         check_stragglers(n_workers, n_stragglers)
-        size = n_stragglers + 1
-        if n_workers % size:
-            valid = [d - 1 for d in range(1, n_workers + 1) if n_workers % d == 0]
-            nearest = sorted(sorted(valid, key=lambda v: abs(v - n_stragglers))[:2])
-            below = n_workers // size * size
-            raise ConfigError(
-                f"code.n_stragglers: groups of {size} do not divide {n_workers} workers; nearest "
-                f"valid: n_stragglers {' or '.join(map(str, nearest))}, "
-                f"or {below} or {below + size} workers"
-            )
-        n_groups = n_workers // size
-        share = blocks_per_part(n_workers if n_blocks is None else n_blocks, n_groups, "groups")
-        workers = np.arange(n_workers)
-        self.n_groups = n_groups
-        self.group = workers % n_groups if spread else workers // size
+        check_groups(n_workers, "n_stragglers", n_stragglers, n_stragglers + 1)
         super().__init__(
-            np.repeat(np.eye(n_groups)[self.group], share, axis=1),
-            workers,
             n_workers=n_workers,
-            n_blocks=n_groups * share,
+            size=n_stragglers + 1,
+            n_blocks=n_blocks,
+            spread=spread,
             max_stragglers=n_stragglers,
         )
-
-    def solve(self, arrived: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
-        """Take the first worker of each group that answered."""
-        rows = np.flatnonzero(arrived)
-        _, first = np.unique(self.group[rows], return_index=True)
-        coefficients = np.zeros((1, self.n_messages))
-        coefficients[0, rows[first]] = 1.0
-        return coefficients
-
-    def decoder(self, kind: str = "gradient") -> Decoder:
-        """Return a decoder that counts groups."""
-        self.check_kind(kind)
-        return GroupDecoder(self)
-
-
-class GroupDecoder(Decoder):
-    """Keeps the first answer of each group; ready when every group has answered."""
-
-    code: FractionalRepetition
-
-    def __init__(self, code: FractionalRepetition) -> None:
-        super().__init__(code)
-        self._groups: list[int] = code.group.tolist()
-        self._answered = [False] * code.n_groups
-
-    def reset(self) -> None:
-        """Forget all messages and counts: the next round begins."""
-        super().reset()
-        self._answered[:] = [False] * self.code.n_groups
-
-    def add(self, message: int, payload: npt.NDArray[Any], age: int = 0) -> bool:
-        """Take one message; after the first of its group the others count as duplicates."""
-        if 0 <= message < len(self._groups) and not age:
-            group = self._groups[message]
-            if self._answered[group]:
-                self.n_duplicates += 1
-                return False
-            self._answered[group] = True
-        return super().add(message, payload, age)
-
-    @property
-    def ready(self) -> bool:
-        """Whether every group has answered."""
-        return len(self._arrivals) == self.code.n_groups
-
-    def order(self, messages: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-        """Return ``messages`` in the order of their groups, whoever answered for them."""
-        ordered: npt.NDArray[np.intp] = messages[np.argsort(self.code.group[messages])]
-        return ordered
