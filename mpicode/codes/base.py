@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from math import hypot, sqrt
 from typing import Any, ClassVar
 
 import numpy as np
@@ -180,5 +181,17 @@ class GradientCode:
         return Decoding(
             coefficients,
             residual=self.residual(coefficients),
-            amplification=float(np.linalg.norm(coefficients, 2)),
+            amplification=spectral_norm(coefficients),
         )
+
+
+def spectral_norm(coefficients: npt.NDArray[Any]) -> float:
+    """Return ``||coefficients||_2``, (n_segments, n_messages), by the fewer inner products."""
+    squares = coefficients @ coefficients.conj().T
+    if len(squares) == 1:
+        return sqrt(float(squares[0, 0].real))
+    if len(squares) == 2:
+        (one, mixed), (_, two) = squares.tolist()
+        half = (one - two).real / 2
+        return sqrt((one + two).real / 2 + hypot(half, abs(mixed)))
+    return sqrt(max(0.0, float(np.linalg.eigvalsh(squares)[-1])))

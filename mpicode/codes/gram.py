@@ -13,8 +13,10 @@ from scipy.linalg import lapack
 from .base import CountingDecoder, Decoder, GradientCode
 from .checks import blocks_per_part, check_stragglers
 
-# Inner products square the condition of the messages. Below this reciprocal of theirs the
-# coefficients would have fewer than 8 digits, and singular values are asked instead.
+# Inner products square the condition of the messages. Where its reciprocal is below these numbers
+# coefficients would have fewer than 8 digits: those that begin from all messages, and those of the
+# ones that arrived alone.
+ALL_CONDITIONED = 1e-6
 WELL_CONDITIONED = 1e-8
 
 # A residual found as a difference of inner products has lost all digits below about 1e-15 of what
@@ -33,12 +35,14 @@ class GramCode(GradientCode):
 
     With the inner products ``G`` of the messages and ``S`` of messages and wanted sums, both
     computed once, the coefficients of least residual solve ``G[F, F] R = S[F]`` for the set F that
-    arrived: a Cholesky factorization of its size, independent of the number of blocks. In an
-    assignment A with one vector V[i] of n_segments numbers per worker, G is the entrywise product
-    of ``A.T @ A`` and ``V @ V.T``.
+    arrived, independent of the number of blocks. In an assignment A with one vector V[i] of
+    n_segments numbers per worker, G is the entrywise product of ``A.T @ A`` and ``V @ V.T``.
 
-    That loses digits where messages are nearly dependent, so a code that promises exact sums must
-    not use it; where the factorization says they are, `GradientCode.solve` takes over.
+    If most messages arrived, the system of the missing ones is smaller: with ``P = inv(G)`` and
+    ``X = P S``, computed once too, the solution without the set M is ``X - P[:, M] Y`` where
+    ``P[M, M] Y = X[M]``. If few did, ``G[F, F]`` is factorized. Both lose digits where messages are
+    nearly dependent, so a code that promises exact sums must not decode like this; where the
+    condition says so, singular values are asked (`GradientCode.solve`).
     """
 
     def __init__(
@@ -72,23 +76,39 @@ class GramCode(GradientCode):
         sums = encoding @ self._target.T
         return (encoding @ encoding.T).toarray(), np.asarray(sums)
 
+    @cached_property
+    def _all(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
+        """P (n_messages, n_messages) and X (n_segments, n_messages), None if G is near singular."""
+        gram, sums = self.products
+        factor = _factorized(gram, ALL_CONDITIONED)
+        if factor is None:
+            return None
+        inverse: npt.NDArray[np.float64] = lapack.dpotrs(factor, np.eye(len(gram)))[0]
+        return inverse, np.ascontiguousarray(lapack.dpotrs(factor, sums)[0].T)
+
     def solve(self, arrived: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
-        """Return the coefficients of least residual, by one Cholesky factorization.
+        """Return the coefficients of least residual.
 
         arrived : (n_messages,) bool      returns (n_segments, n_messages), 0 where nothing arrived
         """
+        missing = np.flatnonzero(~arrived)
+        if 2 * missing.size <= self.n_messages and self._all is not None:
+            inverse, everything = self._all
+            if not missing.size:
+                return everything.copy()
+            # P is symmetric: its rows stand for its columns.
+            rows = inverse[missing]
+            _, change, _ = lapack.dposv(rows[:, missing], everything[:, missing].T)
+            coefficients: npt.NDArray[np.float64] = everything - change.T @ rows
+            coefficients[:, missing] = 0.0
+            return coefficients
+        found = np.flatnonzero(arrived)
         gram, sums = self.products
-        rows = np.flatnonzero(arrived)
-        if not rows.size or rows.size > self.n_segments * self.n_blocks:
-            return super().solve(arrived)
-        block = gram[rows[:, None], rows]
-        # In the order of Fortran a symmetric matrix is itself, so nothing is copied.
-        norm = float(np.abs(block).sum(axis=0).max())
-        factor, failed = lapack.dpotrf(block.T, lower=0, overwrite_a=1, clean=0)
-        if failed or lapack.dpocon(factor, norm, uplo="U")[0] < WELL_CONDITIONED:
+        factor = _factorized(gram[found[:, None], found], WELL_CONDITIONED)
+        if factor is None:
             return super().solve(arrived)
         coefficients = np.zeros((self.n_segments, self.n_messages))
-        coefficients[:, rows] = lapack.dpotrs(factor, sums[rows], lower=0)[0].T
+        coefficients[:, found] = lapack.dpotrs(factor, sums[found])[0].T
         return coefficients
 
     def residual(self, coefficients: npt.NDArray[Any]) -> float:
@@ -97,3 +117,14 @@ class GramCode(GradientCode):
         everything = self.n_segments * self.n_blocks
         missed = everything + float(np.sum(coefficients * (coefficients @ gram - 2 * sums.T)))
         return missed if missed > DIFFERENCE * everything else super().residual(coefficients)
+
+
+def _factorized(gram: npt.NDArray[np.float64], least: float) -> npt.NDArray[np.float64] | None:
+    """Return the Cholesky factor, None if the reciprocal condition is below ``least``."""
+    if not gram.size:
+        return None
+    factor, failed = lapack.dpotrf(gram)
+    norm = np.abs(gram).sum(axis=0).max()
+    if failed or lapack.dpocon(factor, norm)[0] < least:
+        return None
+    return np.asarray(factor)

@@ -7,6 +7,7 @@ from typing import Literal
 from ...errors import ConfigError
 from .bipartite import bi_regular, coset, coset_blocks
 from .block_designs import bibd
+from .generators import best_generators
 from .known import Assignment
 from .strongly_regular import strongly_regular
 
@@ -63,4 +64,4 @@ def _coset(n: int, m: int, replication: int | None, load: int | None) -> Assignm
             f"code.load: a worker cannot hold {load} of {n_blocks} blocks; nearest valid: "
             f"{min(max(load, 1), n_blocks)}"
         )
-    return coset(n, m, range(load))
+    return coset(n, m, best_generators(n_blocks, load))
