@@ -40,7 +40,7 @@ DOORS = {
     },
     "matplotlib": {"report/"},
     "xarray": {"results/reader.py"},
-    "torch": {"problems/torch_module.py"},
+    "torch": {"problems/torch_factory.py"},
     "tqdm": {"train/progress.py", "datasets/progress.py"},
 }
 

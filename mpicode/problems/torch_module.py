@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,8 +11,8 @@ import numpy.typing as npt
 from ..errors import ConfigError
 from . import losses
 from .base import Float, Problem, Rows, quiet
-from .imported import imported
 from .layers import pieces
+from .torch_factory import TorchFactory, load_torch, trained
 
 CHUNK_ROWS = 256  # at a time: bounds the memory of the activations
 _PROBES = 3  # rows that a module is tried on
@@ -55,15 +54,19 @@ class TorchModule(Problem):
         dtype: npt.DTypeLike = np.float64,
     ) -> None:
         super().__init__(l2=l2, n_features=n_features, n_classes=n_classes, task=task, dtype=dtype)
-        self._torch = _torch()
-        self._torch.set_num_threads(1)
+        self._torch = load_torch()
         self._loss = losses.OF_TASK[task]
         self.n_outputs = 1 if self._loss.one_output else n_classes
-        self._name = module
-        self._arguments = arguments or {}
-        self._factory = imported(module, "problem.module", "factory")
-        self._module = self._build(0)
-        self._trained = _trained(self._module)
+        self._make = TorchFactory(
+            self._torch,
+            module,
+            arguments or {},
+            n_features=n_features,
+            n_outputs=self.n_outputs,
+            dtype=self.dtype,
+        )
+        self._module = self._make(0)
+        self._trained = trained(self._module)
         ends = np.cumsum([0, *(each.numel() for each in self._trained)]).tolist()
         self._parts = [slice(*ends[i : i + 2]) for i in range(len(self._trained))]
         self.n_parameters: int = ends[-1]
@@ -71,18 +74,17 @@ class TorchModule(Problem):
             raise ConfigError(f"problem.module: {module!r} has no parameters to train")
         # The module's parameters become views of one vector, and its inputs have fixed memory: the
         # same numbers then give the same bits wherever the caller's lie.
-        own = getattr(self._torch, self.dtype.name)
-        flat = self._torch.zeros(self.n_parameters, dtype=own)
+        flat = self._torch.zeros(self.n_parameters, dtype=self._make.dtype)
         for each, part in zip(self._trained, self._parts, strict=True):
             flat[part] = each.detach().reshape(-1)
             each.data = flat[part].view(each.shape)
         self._flat: Float = flat.numpy()
-        self._inputs = self._torch.zeros((CHUNK_ROWS, n_features), dtype=own)
+        self._inputs = self._torch.zeros((CHUNK_ROWS, n_features), dtype=self._make.dtype)
         self._try()
 
     def initial(self, seed: int) -> Float:
         """Return the parameters that the factory draws from ``seed``."""
-        each = _trained(self._build(seed))
+        each = trained(self._make(seed))
         return np.concatenate([parameter.detach().numpy().ravel() for parameter in each])
 
     @quiet
@@ -148,24 +150,25 @@ class TorchModule(Problem):
             chunk = slice(start, min(start + CHUNK_ROWS, len(y)))
             X = rows.X[chunk]
             inputs[: X.shape[0]] = X if isinstance(X, np.ndarray) else X.toarray()
-            yield chunk, y[chunk], self._outputs(self._inputs[: X.shape[0]])
+            tensor = self._inputs[: X.shape[0]]
+            yield chunk, y[chunk], self._checked(self._module(tensor), tensor)
 
-    def _outputs(self, inputs: Any) -> Any:
-        outputs = self._module(inputs)
-        n_rows = len(inputs)
+    def _checked(self, outputs: Any, inputs: Any) -> Any:
+        """Return the outputs if the loss can take them."""
+        name, n_rows = self._make.name, len(inputs)
         if not isinstance(outputs, self._torch.Tensor):
             raise ConfigError(
-                f"problem.module: {self._name!r} gives a {type(outputs).__name__}, wants a tensor"
+                f"problem.module: {name!r} returns a {type(outputs).__name__}, wants a tensor"
             )
         shape = tuple(outputs.shape)
-        if shape != (n_rows, self.n_outputs) and not (self.n_outputs == 1 and shape == (n_rows,)):
+        if shape != (n_rows, self.n_outputs) and (shape, self.n_outputs) != ((n_rows,), 1):
             raise ConfigError(
-                f"problem.module: {self._name!r} gives {shape} for {n_rows} rows, "
-                f"{self.task} data wants {(n_rows, self.n_outputs)}"
+                f"problem.module: {name!r} returns {shape} for {n_rows} rows, "
+                f"{self.task} data want {(n_rows, self.n_outputs)}"
             )
         if outputs.dtype != inputs.dtype:
             raise ConfigError(
-                f"problem.module: {self._name!r} gives {outputs.dtype} for {inputs.dtype}"
+                f"problem.module: {name!r} returns {outputs.dtype} for {inputs.dtype}"
             )
         return outputs
 
@@ -207,68 +210,25 @@ class TorchModule(Problem):
             for segment, low, high in its:
                 out[low:high] += factors[segment] * flat[low - start : high - start]
 
-    def _build(self, seed: int) -> Any:
-        """Return a fresh module, drawn from ``seed``, in our precision and in evaluation mode."""
-        torch = self._torch
-        given = {"n_features": self.n_features, "n_outputs": self.n_outputs}
-        asked = inspect.signature(self._factory).parameters
-        arguments = {k: v for k, v in given.items() if k in asked} | self._arguments
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            try:
-                module = self._factory(**arguments)
-            except Exception as error:
-                raise ConfigError(
-                    f"problem.module: {self._name!r} fails with {_told(error)}"
-                ) from error
-        if not isinstance(module, torch.nn.Module):
-            raise ConfigError(
-                f"problem.module: {self._name!r} gives a {type(module).__name__}, "
-                "wants a torch.nn.Module"
-            )
-        return module.to(getattr(torch, self.dtype.name)).eval()
-
     def _try(self) -> None:
         """Refuse a module that cannot take our rows, or not one by one."""
         inputs = self._inputs[:_PROBES]
-        probes = np.random.default_rng(0).normal(size=(_PROBES, self.n_features))
-        inputs.numpy()[...] = probes
-        try:
-            together = self._of_loss(self._outputs(inputs))
-            alone = [self._of_loss(self._outputs(inputs[i : i + 1])) for i in range(_PROBES)]
-        except ConfigError:
-            raise
-        except Exception as error:
-            raise ConfigError(
-                f"problem.module: {self._name!r} fails on rows of {self.n_features} features "
-                f"with {_told(error)}"
-            ) from error
-        apart = np.abs(np.concatenate(alone) - together).max()
-        if apart > _ROUNDINGS * np.finfo(self.dtype).eps * np.abs(together).max():
-            raise ConfigError(
-                f"problem.module: {self._name!r} gives a row that stands alone other outputs than "
-                f"the same row among {_PROBES}: they differ by {apart:.2g}"
+        inputs.numpy()[...] = np.random.default_rng(0).normal(size=inputs.shape)
+
+        def outputs(part: slice) -> Float:
+            where = f"on rows of {self.n_features} features"
+            return self._of_loss(
+                self._checked(self._make.guarded(where, self._module, inputs[part]), inputs[part])
             )
 
-
-def _torch() -> Any:
-    try:
-        import torch
-    except ImportError as error:
-        raise ConfigError(
-            f"problem.name: 'torch' needs PyTorch (extra 'torch' of mpicode): {error}"
-        ) from error
-    return torch
-
-
-def _trained(module: Any) -> list[Any]:
-    return [parameter for parameter in module.parameters() if parameter.requires_grad]
-
-
-def _told(error: Exception) -> str:
-    """Return kind and first line of an exception."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+        together = outputs(slice(None))
+        alone = np.concatenate([outputs(slice(row, row + 1)) for row in range(_PROBES)])
+        apart = np.abs(alone - together).max()
+        if apart > _ROUNDINGS * np.finfo(self.dtype).eps * np.abs(together).max():
+            raise ConfigError(
+                f"problem.module: {self._make.name!r} gives a row that stands alone other outputs "
+                f"than the same row among {_PROBES}: they differ by {apart:.2g}"
+            )
 
 
 def _proportional(weights: Float) -> tuple[Float, int] | None:
