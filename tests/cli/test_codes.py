@@ -98,6 +98,115 @@ def test_the_seed_decides_the_sets(run):
     assert run(*arguments).out != run(*arguments, "--seed", "1").out
 
 
+def test_the_worst_is_looked_for(run):
+    # 300 random sets of 8 out of 24 meet no two whole groups of 4
+    arguments = ("fractional-repetition", "-n", "24", "--set", "n_stragglers=3", "--lost", "8")
+    (row,) = json.loads(run(*arguments, "--json").out)["lost"]
+    assert (row["n_lost"], row["n_sets"]) == (8, 300)
+    assert row["worst_residual"] == pytest.approx(1 / 3)
+    assert row["mean_residual"] < 1 / 12
+
+
+def test_failures_have_a_row_for_each_severity(run):
+    repetition = ("fractional-repetition", "-n", "12", "--set", "n_stragglers=2")
+    node = ("--failures", "node", "--set", "failures.workers_per_node=3")
+    facts = json.loads(run(*repetition, *node, "--json").out)
+    assert facts["failures"] == {"name": "node", "parameters": {"workers_per_node": 3}}
+    assert [(row["n_nodes"], row["n_lost"], row["n_sets"]) for row in facts["lost"]] == [
+        (0, 0, 1),
+        (1, 3, 4),
+        (2, 6, 6),
+    ]
+    # here a node holds a whole group
+    assert [row["worst_residual"] for row in facts["lost"]] == [0, 0.25, 0.5]
+    assert run(*repetition, *node).err.splitlines()[-4].split()[:3] == ["n_nodes", "lost", "sets"]
+
+
+def test_failures_as_told(run):
+    arguments = ("cyclic", "-n", "8", "--set", "failures.probability=0.25", "--set", "n_blocks=16")
+    (row,) = json.loads(run(*arguments, "--failures", "bernoulli", "--json").out)["lost"]
+    assert (row["probability"], row["n_sets"]) == (0.25, 300)
+    # 300 times 8 workers: standard deviation 0.07
+    assert row["n_lost"] == pytest.approx(2, abs=0.35)
+
+
+def test_failures_as_often_as_so_many_lost(run):
+    found = run("cyclic", "-n", "8", "--failures", "bernoulli", "--lost", "3", "--json").out
+    assert [row["probability"] for row in json.loads(found)["lost"]] == [0.375]
+
+
+def test_an_adversary_by_name(run):
+    arguments = ("cyclic", "-n", "12", "--failures", "adversarial", "--lost", "3", "--json")
+    (row,) = json.loads(run(*arguments).out)["lost"]
+    assert row["n_sets"] == 1
+    assert row["mean_residual"] == row["worst_residual"] > 0
+
+
+# Comparing
+
+
+def test_all_schemes_at_one_load(run):
+    out, err = run("--compare", "-n", "12", "--load", "4", "--sets", "20")
+    assert out == ""
+    lines = err.splitlines()
+    assert lines[0].startswith(
+        "12 workers, each with 4 of 12 shares of the data, 1 segment; 3 lost"
+    )
+    (repetition,) = [line for line in lines if line.startswith("fractional-repetition ")]
+    assert repetition.split()[1:6] == ["4", "1", "3", "0", "0"]
+    below = lines[lines.index("not at this load:") + 1 :]
+    assert "  uncoded: load: each worker holds 1 of 12 shares, not 4" in below
+
+
+def test_what_is_compared_as_json(run):
+    out, err = run("--compare", "-n", "12", "--lost", "4", "--sets", "20", "--json")
+    assert err == ""
+    facts = json.loads(out)
+    assert (facts["n_workers"], facts["load"], facts["n_segments"]) == (12, 3, 1)
+    by_label = {each["label"]: each for each in facts["schemes"]}
+    cyclic = by_label["cyclic"]
+    assert cyclic["parameters"] == {"n_stragglers": 2}
+    assert cyclic["exact_up_to"] == cyclic["max_stragglers"] == 2
+    assert [row["n_lost"] for row in cyclic["lost"]] == [4]
+    told = {label.split()[0] for label in [*by_label, *facts["not_built"]]}
+    assert told == {name for name in codes.names() if codes.CODES[name].family == "gradient"}
+
+
+def test_the_least_residual_comes_first(run):
+    lines = run("--compare", "-n", "12", "--lost", "5", "--sets", "20").err.splitlines()
+    rows = lines[3 : lines.index("", 3)]
+    means = [float(line.split()[-4]) for line in rows]
+    assert len(means) > 1
+    assert means == sorted(means)
+
+
+def test_a_code_without_a_promise_is_searched(run):
+    found = run("--compare", "-n", "6", "--load", "1", "--sets", "20", "--json").out
+    by_label = {each["label"]: each for each in json.loads(found)["schemes"]}
+    assert by_label["ignore-stragglers"]["max_stragglers"] is None
+    assert by_label["ignore-stragglers"]["exact_up_to"] == 0
+
+
+def test_nodes_can_be_compared_too(run):
+    found = run(
+        *("--compare", "-n", "12", "--lost", "3", "--sets", "20", "--json"),
+        *("--failures", "node", "--set", "failures.workers_per_node=3"),
+    ).out
+    by_label = {each["label"]: each for each in json.loads(found)["schemes"]}
+    (row,) = by_label["fractional-repetition"]["lost"]
+    assert (row["n_nodes"], row["mean_residual"]) == (1, 0.25)
+
+
+def test_a_picture_has_all_numbers_of_lost_workers(run, tmp_path):
+    pytest.importorskip("matplotlib")
+    path = tmp_path / "codes.png"
+    out, err = run("--compare", "-n", "6", "--sets", "10", "--plot", str(path), "--json")
+    facts = json.loads(out)
+    assert [row["n_lost"] for row in facts["schemes"][0]["lost"]] == [0, 1, 2, 3]
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert f"{path} written" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -109,6 +218,26 @@ def test_the_seed_decides_the_sets(run):
         (("cyclic", "-n", "4", "--set", "n_stragglers=4"), "4 of 4 workers"),
         (("cyclic", "-n", "0"), r"run\.n_workers: wants at least 1 worker, got 0"),
         (("cyclic", "-n", "4", "--sets", "0"), "--sets: wants at least 1, got 0"),
+        (("cyclic", "-n", "4", "--lost", "5"), "--lost: wants 0 to 4 workers, got 5"),
+        (("cyclic", "--lost", "1"), "--lost: wants a NAME and -n"),
+        (("cyclic", "--failures", "node"), "--failures: wants a NAME and -n"),
+        (("cyclic", "-n", "4", "--failures", "nodes"), "did you mean 'node'"),
+        (("cyclic", "-n", "4", "--failures", "node"), r"failures\.workers_per_node: missing"),
+        (("cyclic", "-n", "4", "--set", "failures.n_lost=1"), "wants --failures NAME"),
+        (("cyclic", "-n", "4", "--load", "2"), "--load: wants --compare"),
+        (("cyclic", "-n", "4", "--plot", "x.png"), "--plot: wants --compare"),
+        (("cyclic", "-n", "4", "--compare"), "--compare: compares all schemes, not 'cyclic'"),
+        (("--compare",), "--compare: wants -n"),
+        (("--compare", "-n", "4", "--load", "5"), "load: wants 1 to 4 of 4 shares, got 5"),
+        (("--compare", "-n", "4", "--segments", "0"), r"code\.n_segments: wants at least 1, got 0"),
+        (("--compare", "-n", "4", "--set", "n_stragglers=1"), "--set n_stragglers: --compare"),
+        (
+            (
+                *("--compare", "-n", "4", "--plot", "x.png"),
+                *("--failures", "uniform", "--set", "failures.n_lost=1"),
+            ),
+            r"--plot: draws against failures\.n_lost",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused(run, arguments, said):
