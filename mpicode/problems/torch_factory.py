@@ -53,7 +53,7 @@ class TorchFactory:
         if not callable(self._factory):
             raise ConfigError(f"problem.module: {name!r} is no function or class")
         given = {"n_features": n_features, "n_outputs": n_outputs}
-        asked = inspect.signature(self._factory).parameters
+        asked = self.guarded("", inspect.signature, self._factory).parameters
         self._arguments = {k: v for k, v in given.items() if k in asked} | arguments
 
     def __call__(self, seed: int) -> Any:
