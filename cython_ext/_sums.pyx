@@ -15,68 +15,13 @@ from buffers cimport (
     let_go,
     overlap,
 )
+from sums cimport Passes, add_all, choose
 
 from mpicode.kernels import checks
 from mpicode.kernels.slices import in_slices
 
-cdef extern from "sums.h" nogil:
-    ctypedef void (*Pass "mpicode_pass")(
-        const void** vectors, const double* factors, void* out,
-        Py_ssize_t start, Py_ssize_t size, bint fresh) noexcept nogil
-    const Pass[8] mpicode_add_f32_f32  # [k - 1] adds k vectors
-    const Pass[8] mpicode_add_f32_f64
-    const Pass[8] mpicode_add_f64_f64
-    const Pass[1] mpicode_add_c128
+cdef extern from "triad.h" nogil:
     void mpicode_triad(double* a, const double* b, double s, const double* c, Py_ssize_t size)
-
-# Elements of ``out`` finished before the next ones are begun: 16 KiB of doubles, so that with more
-# than eight vectors the partial sum waits in the L1 cache while the next eight stream past.
-cdef enum:
-    BLOCK = 2048
-
-
-cdef struct Passes:
-    const Pass* adding  # adding[k - 1] takes k vectors at once
-    Py_ssize_t most  # the largest such k
-    Py_ssize_t width  # doubles per factor
-    Py_ssize_t itemsize  # bytes per element of out
-
-
-cdef bint choose(Kind source, Kind target, Passes* passes) noexcept nogil:
-    """The loops for these types; False where there are none."""
-    passes.width = 2 if target == COMPLEX128 else 1
-    passes.most = 1 if target == COMPLEX128 else 8
-    passes.itemsize = 4 if target == FLOAT32 else 8 * passes.width
-    if source == FLOAT64 and target == FLOAT64:
-        passes.adding = mpicode_add_f64_f64
-    elif source == FLOAT32 and target == FLOAT64:
-        passes.adding = mpicode_add_f32_f64
-    elif source == FLOAT32 and target == FLOAT32:
-        passes.adding = mpicode_add_f32_f32
-    elif source == COMPLEX128 and target == COMPLEX128:
-        passes.adding = mpicode_add_c128
-    else:
-        return False
-    return True
-
-
-cdef void add_all(
-    const Passes* passes, const void** vectors, const double* factors, Py_ssize_t count,
-    void* out, Py_ssize_t start, Py_ssize_t stop, bint fresh,
-) noexcept nogil:
-    """out[start:stop] = (or +=, unless fresh) the sum, block by block, in order of the vectors."""
-    cdef Py_ssize_t begin = start, size, i, k
-    if count == 0 and fresh:
-        memset(<char*> out + start * passes.itemsize, 0, (stop - start) * passes.itemsize)
-    while begin < stop:
-        size = min(stop - begin, <Py_ssize_t> BLOCK)
-        i = 0
-        while i < count:
-            k = min(count - i, passes.most)
-            passes.adding[k - 1](
-                vectors + i, factors + passes.width * i, out, begin, size, fresh and i == 0)
-            i += k
-        begin += size
 
 
 cdef class _Sum:

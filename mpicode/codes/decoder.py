@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ConfigError
-from ..kernels import combine
+from ..kernels import combine_segments
 from .span import Span
 
 if TYPE_CHECKING:
@@ -145,7 +145,8 @@ class Decoder:
     def estimate(self, out: npt.NDArray[Any]) -> Decoding:
         """Write the best estimate from what arrived so far into ``out``; allowed at any time.
 
-        out : (n_segments, length); row ``u`` becomes segment ``u`` of the sum of all blocks.
+        out : (n_segments, length); row ``u`` becomes segment ``u`` of the sum of all blocks. Of
+              complex messages a float64 ``out`` takes the real part, which is the sum of real ones
         """
         if out.ndim != 2 or len(out) != self.code.n_segments:
             raise ConfigError(
@@ -153,12 +154,9 @@ class Decoder:
                 f"got {out.shape}"
             )
         decoding = self.code.decode(self.arrived)
-        for coefficients, segment in zip(decoding.coefficients, out, strict=True):
-            used = self.order(np.flatnonzero(coefficients))
-            if used.size:
-                combine(coefficients[used], [self._payloads[i] for i in used.tolist()], segment)
-            else:
-                segment[:] = 0
+        used = self.order(np.flatnonzero(decoding.coefficients.any(axis=0)))
+        payloads = [self._payloads[i] for i in used.tolist()]
+        combine_segments(decoding.coefficients[:, used], payloads, out)
         return decoding
 
 

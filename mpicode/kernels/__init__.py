@@ -14,6 +14,11 @@ combine(coefficients, vectors, out, threads=1) -> out
     neither on ``threads`` nor on the CPU, and for real vectors not on whether the twin ran.
 accumulate(coefficient, vector, out) -> out
     ``out += coefficient * vector``, under the same rules.
+combine_segments(coefficients, vectors, out, threads=1) -> out
+    ``out[u] = sum_i coefficients[u, i] * vectors[i]`` for every row u, each vector read from memory
+    once: the bits of one `combine` per row. coefficients: (m, n) numbers; out: (m, size). A vector
+    whose coefficients are all 0 is not looked at, another one not for the rows where it is 0.
+    complex128 vectors may also go into a float64 out, which becomes the real part of the sums.
 csr_dot(data, indices, indptr, x, out) -> out
     ``out = X @ x`` for a CSR matrix X (n_rows, n_features); x: (n_features,) or (n_features, c),
     out: (n_rows,) or (n_rows, c); data, x and out float32 or float64 alike, indices and indptr
@@ -43,6 +48,7 @@ try:
     if os.environ.get("MPICODE_PLAIN_KERNELS") == "1":
         raise ImportError("the plain kernels were asked for")
     from ._residuals import logistic_residual, softmax_residual
+    from ._segments import combine_segments
     from ._sparse import csr_dot, csr_transpose_accumulate
     from ._sums import accumulate, combine
 
@@ -51,6 +57,7 @@ except ImportError:
     from .plain import (
         accumulate,
         combine,
+        combine_segments,
         csr_dot,
         csr_transpose_accumulate,
         logistic_residual,
@@ -63,6 +70,7 @@ __all__ = [
     "COMPILED",
     "accumulate",
     "combine",
+    "combine_segments",
     "csr_dot",
     "csr_transpose_accumulate",
     "logistic_residual",

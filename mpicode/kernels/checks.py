@@ -79,6 +79,17 @@ def coefficients(values: object, is_complex: bool) -> Array:
     return np.ascontiguousarray(given, dtype=np.complex128 if is_complex else np.float64)
 
 
+def coefficient_rows(values: object) -> Array:
+    """Return coefficients (n_rows, n) as contiguous float64, or complex128 where they are so."""
+    given = np.asarray(values)
+    if given.ndim != 2:
+        raise ValueError(f"coefficients: wants 2 dimensions, got shape {given.shape}")
+    if given.size and given.dtype.kind not in "iufc":
+        raise TypeError(f"coefficients: wants numbers, got {given.dtype}")
+    kind = np.complex128 if given.dtype.kind == "c" else np.float64
+    return np.ascontiguousarray(given, dtype=kind)
+
+
 def source_dtypes(out: Array) -> tuple[str, ...]:
     """Return the dtypes a vector may have when it is added to ``out``."""
     return _FLOATS if out.dtype == np.float64 else (out.dtype.name,)
@@ -106,6 +117,38 @@ def combine(
         apart(name, given, target)
         if first is None:
             first, dtypes = i, (given.dtype.name,)
+    if not isinstance(threads, (int, np.integer)) or threads < 1:
+        raise ValueError(f"threads: wants an integer of at least 1, got {threads!r}")
+    return checked
+
+
+def combine_segments(
+    values: object, vectors: Sequence[object] | Array, out: object, threads: object
+) -> Array:
+    """Check the arguments of `combine_segments`; return the coefficients as an array."""
+    if not hasattr(vectors, "__len__"):
+        raise TypeError(f"vectors: wants a sequence, got {type(vectors).__name__}")
+    target = output("out", out, (*_FLOATS, "complex128"), (2,))
+    checked = coefficient_rows(values)
+    if len(vectors) != checked.shape[1]:
+        raise ValueError(f"coefficients: {checked.shape[1]} of them for {len(vectors)} vectors")
+    if len(target) != len(checked):
+        raise ValueError(f"out: has {len(target)} rows, but there are {len(checked)} segments")
+    dtypes: tuple[str, ...] = ("complex128",)
+    if checked.dtype.kind != "c":
+        dtypes = source_dtypes(target)
+    if target.dtype == np.float64 and "complex128" not in dtypes:
+        dtypes = (*dtypes, "complex128")
+    first = True
+    for i in np.flatnonzero(checked.any(axis=0)).tolist():
+        name = f"vectors[{i}]"
+        given = array(name, vectors[i], dtypes)
+        same_shape(name, given, target.shape[1:], "out")
+        apart(name, given, target)
+        if first:
+            first, dtypes = False, (given.dtype.name,)
+            if checked.dtype.kind == "c" and target.dtype == np.float32:
+                raise TypeError(f"out: wants float64 or complex128 here, got {target.dtype}")
     if not isinstance(threads, (int, np.integer)) or threads < 1:
         raise ValueError(f"threads: wants an integer of at least 1, got {threads!r}")
     return checked

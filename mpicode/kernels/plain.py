@@ -49,6 +49,21 @@ def combine(
     return out
 
 
+def combine_segments(
+    coefficients: Array, vectors: Sequence[Array | None] | Array, out: Array, threads: int = 1
+) -> Array:
+    """Write the sums of ``coefficients[u, i] * vectors[i]`` into ``out[u]``; see the package."""
+    rows = checks.combine_segments(coefficients, vectors, out, threads)
+    used = [vectors[i] for i in np.flatnonzero(rows.any(axis=0))]
+    real_part = out.dtype.kind == "f" and bool(used) and np.iscomplexobj(used[0])
+    for factors, target in zip(rows, out, strict=True):
+        whole = np.empty(target.shape, np.complex128) if real_part else target
+        combine(factors, vectors, whole, threads)
+        if real_part:
+            target[...] = whole.real
+    return out
+
+
 def accumulate(coefficient: complex, vector: Array | None, out: Array) -> Array:
     """Add ``coefficient * vector`` to ``out``; see the package."""
     number = checks.accumulate(coefficient, vector, out)

@@ -41,24 +41,22 @@ class Segments:
         self.layout = layout
         self._whole = np.empty(n_parameters)
 
-    def new_decoded(self) -> NDArray[Any]:
+    def new_decoded(self) -> NDArray[np.float64]:
         """Return room for what messages decode to, (n_segments, answer_length)."""
-        kind = np.complex128 if self.is_complex else np.float64
-        return np.zeros((self.n_segments, self.answer_length), kind)
+        return np.zeros((self.n_segments, self.answer_length))
 
-    def join(self, decoded: NDArray[Any]) -> tuple[NDArray[np.float64], float]:
+    def join(self, decoded: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
         """Return the gradient, (n_parameters,), and the loss that were decoded.
 
         decoded : (n_segments, answer_length); the gradient is valid until it or this is used again
         """
-        real = decoded.real
-        loss = float(real[0, -1])
-        if self.n_segments == 1 and self.layout is None and not self.is_complex:
-            return real[0, :-1], loss
+        loss = float(decoded[0, -1])
+        if self.n_segments == 1 and self.layout is None:
+            return decoded[0, :-1], loss
         if self.layout is not None:
-            self._whole[self.layout] = real[:, :-1].ravel()[: self.n_parameters]
+            self._whole[self.layout] = decoded[:, :-1].ravel()[: self.n_parameters]
             return self._whole, loss
-        for segment, row in enumerate(real):
+        for segment, row in enumerate(decoded):
             part = self._whole[segment * self.length : (segment + 1) * self.length]
             part[:] = row[: part.size]
         return self._whole, loss

@@ -5,9 +5,10 @@ import pytest
 
 from mpicode.kernels import plain
 
-MODULES = ("_sums", "_sparse", "_residuals")
+MODULES = ("_sums", "_segments", "_sparse", "_residuals")
 NAMES = (
     "combine",
+    "combine_segments",
     "accumulate",
     "csr_dot",
     "csr_transpose_accumulate",
