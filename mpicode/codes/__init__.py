@@ -38,6 +38,7 @@ from .gradient.s_regular import SRegular
 from .gradient.stacked import Stacked
 from .gradient.stochastic_block import StochasticBlock
 from .gradient.uncoded import Uncoded
+from .gradient.ye_abbe import YeAbbe
 
 __all__ = ["CODES", "DataCode", "Decoder", "Decoding", "GradientCode", "make", "names"]
 
@@ -62,6 +63,7 @@ CODES: Registry[GradientCode] = Registry(
         CyclicMDS,
         ReedSolomon,
         PartialStragglers,
+        YeAbbe,
     ),
 )
 

@@ -1,0 +1,113 @@
+"""Shorter messages, any stragglers: Ye & Abbe, ICML 2018, pp. 5610-5619 (arXiv:1802.03475)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from math import gcd
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import ConfigError
+from ..checks import blocks_per_part, check_stragglers
+from ..sets import runs
+from . import nested
+from .completions import Completions, fixed_sets
+from .tight import TightCode, scale_rows
+
+Matrix = npt.NDArray[np.float64]
+Variant = Literal["orthonormal", "gaussian", "chebyshev", "vandermonde"]
+
+# Candidates compared; both bounded for large n, whose candidates take longer.
+DRAWS = 8
+STRIDES = 1000
+
+
+class YeAbbe(TightCode):
+    """Worker i holds n_stragglers + n_segments blocks from i on; any n - s short answers do.
+
+    n_stragglers : lost workers tolerated, any of them, s
+    n_segments   : a message is this many times shorter, m; s + m is at most n_workers, and no code
+                   does with a smaller load
+    n_blocks     : blocks in all, a multiple of n_workers; default n_workers
+    variant      : what the messages are combinations of, which decides how much rounding is
+                   amplified: "orthonormal", the best of sines and cosines and of random
+                   orthonormal rows; "gaussian", the best of random matrices; and the paper's
+                   polynomials at "chebyshev" points or, "vandermonde", at points 1/2 apart
+    seed         : of the random matrices
+
+    All follow one scheme: messages lie in a space of n - s dimensions, of whose coordinates the
+    last m are the sum's segments; a block's m vectors vanish at the workers without it. A code that
+    would amplify rounding more than 1e7 times is refused: polynomials from 15 to 25 workers on.
+    """
+
+    name = "ye-abbe"
+
+    def __init__(
+        self,
+        *,
+        n_workers: int,
+        n_stragglers: int = 1,
+        n_segments: int = 2,
+        n_blocks: int | None = None,
+        variant: Variant = "orthonormal",
+        seed: int = 0,
+    ) -> None:
+        check_stragglers(n_workers, n_stragglers)
+        if not 1 <= n_segments <= n_workers - n_stragglers:
+            raise ConfigError(
+                f"code.n_segments: {n_segments} segments cannot be had from {n_workers} workers of "
+                f"which {n_stragglers} may be missing; wants 1 to {n_workers - n_stragglers}"
+            )
+        share = blocks_per_part(n_blocks, n_workers, "workers")
+        polynomial = variant in ("chebyshev", "vandermonde")
+        super().__init__(
+            _encoding(n_workers, n_stragglers, n_segments, variant, seed),
+            n_stragglers=n_stragglers,
+            n_segments=n_segments,
+            share=share,
+            remedy=("variant orthonormal, " if polynomial else "") + "fewer stragglers or kadhe",
+        )
+
+
+def _encoding(n: int, s: int, m: int, variant: Variant, seed: int) -> Matrix:
+    """Return the encoding, (n, m * n)."""
+    if variant == "vandermonde":
+        # Symmetric about 0, 1/2 apart save for the middle; 0 itself if n is odd.
+        half = 1 + np.arange(n // 2) / 2
+        middle = [0.0] * (n % 2)
+        return nested.from_points(np.concatenate([-half[::-1], middle, half]), s, m)
+    if variant == "chebyshev":
+        return nested.from_points(np.cos(np.pi * (np.arange(n) + 0.5) / n), s, m)
+    rng = np.random.default_rng([seed, n, s, m])
+    return _best(_candidates(n, s, m, variant, rng), s, m, rng)
+
+
+def _candidates(
+    n: int, s: int, m: int, variant: Variant, rng: np.random.Generator
+) -> Iterator[Matrix]:
+    if variant == "orthonormal":
+        strides = [g for g in range(1, n // 2 + 1) if gcd(g, n) == 1] or [1]
+        gaps = sorted({max(1, n // part) for part in (12, 6, 3)}) if m % 2 else [0]
+        for stride, gap in product(strides[: max(1, STRIDES // n)], gaps):
+            yield nested.from_waves(n, s, m, stride, gap)
+    for _ in range(max(1, min(DRAWS, STRIDES // n))):
+        yield nested.from_draw(n, s, m, rng, orthonormal=variant == "orthonormal")
+
+
+def _best(candidates: Iterator[Matrix], s: int, m: int, rng: np.random.Generator) -> Matrix:
+    """Return, of those within twice the least amplification, the one with the least for a node."""
+    found, sets = [], None
+    for matrix in candidates:
+        n = len(matrix)
+        sets = fixed_sets(n, s, rng) if sets is None else sets
+        completions = Completions(scale_rows(matrix, m), m, s)
+        values = (completions.amplifications(some).max() for some in (sets, runs(n, s)))
+        # Six digits: hosts whose last digits differ must make the same choice.
+        worst, node = (float(f"{value:.5e}") for value in values)
+        found.append((node, worst, matrix))
+    limit = 2 * min(worst for _, worst, _ in found)
+    near = [f for f in found if f[1] <= limit]
+    return near[int(np.argmin([node for node, _, _ in near]))][2]
