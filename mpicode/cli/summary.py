@@ -15,7 +15,8 @@ def summary(result: Result) -> list[str]:
     if not n:
         return lines
     seconds, wait = columns["seconds"], columns["wait"]
-    loss = f"loss {columns['loss'][0]:.6g} -> {columns['loss'][-1]:.6g}"
+    losses = columns["loss"][~np.isnan(columns["loss"])]
+    loss = f"loss {losses[0]:.6g} -> {losses[-1]:.6g}" if losses.size else "no loss known"
     for column, form in (("test_loss", ".6g"), ("test_accuracy", ".4f")):
         tested = columns[column][~np.isnan(columns[column])]
         if tested.size:
@@ -30,6 +31,15 @@ def summary(result: Result) -> list[str]:
     exact = "exact in every iteration" if residual < 1e-16 else f"residual up to {residual:.3g}"
     amplification = columns["amplification"].max()
     lines.append(f"  decoding: {exact}, amplification up to {amplification:.3g}")
+    divided = columns["shrinkage"][columns["shrinkage"] != 1.0]
+    if divided.size:
+        lines.append(
+            f"  sums that fall short: {divided.size}, divided by the part expected of them, "
+            f"{divided.min():.4f} to {divided.max():.4f}"
+        )
+    n_empty = int(np.count_nonzero(columns["n_arrived"] == 0))
+    if n_empty:
+        lines.append(f"  no step: nothing arrived by the deadline of {n_empty} iterations")
     if result.path is not None:
         from ..results import read_run, waiting_avoided
 

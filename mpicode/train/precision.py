@@ -15,6 +15,7 @@ from .stop_rules import StopRules
 MAX_ERROR = {"float64": 1e-8, "float32": 1e-3}
 
 _MOST_SETS, _FEWEST_SETS = 400, 16
+_MOST_STEPS = 2e9  # of the search for hard sets, which grows with the fourth power of the workers
 
 
 def check_precision(rules: StopRules, dtype: np.dtype[Any], max_error: float | None) -> None:
@@ -27,9 +28,9 @@ def check_precision(rules: StopRules, dtype: np.dtype[Any], max_error: float | N
     limit = MAX_ERROR[dtype.name] if max_error is None else max_error
     most = int(np.clip(4e9 / code.n_messages**3, _FEWEST_SETS, _MOST_SETS))
     rng = np.random.default_rng([0, n_lost])
-    sets = np.concatenate(
-        [code.hard_sets(n_lost)[:most], straggler_sets(code.n_workers, n_lost, most, rng)]
-    )
+    sets = straggler_sets(code.n_workers, n_lost, most, rng)
+    if code.n_blocks**2 * code.n_workers * n_lost <= _MOST_STEPS:
+        sets = np.concatenate([code.hard_sets(n_lost)[:most], sets])
     worst = max(code.decode(~np.isin(code.owner, lost)).amplification for lost in sets)
     error = worst * float(np.finfo(dtype).eps)
     if error > limit:

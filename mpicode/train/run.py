@@ -212,7 +212,10 @@ def _master(
             writer = RunWriter(
                 Path(config.output.path), attrs, pool.n_workers, config.output.flush_seconds
             )
-            writer.code({"encoding": setup.code.encoding, "owner": setup.code.owner}, 0)
+            arrays: dict[str, Any] = {"encoding": setup.code.encoding, "owner": setup.code.owner}
+            if shrinkage.late is not None:
+                arrays["shrinkage"] = shrinkage.late
+            writer.code(arrays, 0)
             pool.log = writer.message
             recorders = [writer, *recorders]
         result = train(

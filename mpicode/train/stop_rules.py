@@ -31,7 +31,8 @@ class StopRules:
         decoding = Decoding() if decoding is None else decoding
         self.code = FixedDecoding(code) if decoding.method == "fixed" else code
         self.deadline = decoding.deadline
-        self.is_unbiased = decoding.method == "fixed"
+        # a residual chooses among the sets, which the scaling does not know of
+        self.is_unbiased = decoding.method == "fixed" and decoding.max_residual is None
         self._n_answers = decoding.n_answers
         self._share = decoding.max_residual
         self._own = decoding.n_answers is decoding.max_residual is decoding.deadline is None
@@ -67,11 +68,11 @@ class StopRules:
 
     @cached_property
     def n_lost(self) -> int:
-        """The workers that an iteration does without if the rules know nothing of who they are."""
+        """Workers that an iteration does without, as far as rules and code tell beforehand."""
         code = self.code
         promised = code.max_stragglers or 0
         n_awaited = self._n_answers
-        if self._own:
+        if n_awaited is None:
             n_awaited = getattr(code.decoder(), "n_awaited", None)
         if n_awaited is None:
             return promised
