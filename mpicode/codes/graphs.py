@@ -47,6 +47,24 @@ def adjacency(edges: Edges, n_vertices: int) -> sparse.csr_array:
     return sparse.csr_array((ones, (ends[:, 0], ends[:, 1])), shape=(n_vertices, n_vertices))
 
 
+def apart(edges: Edges, n_vertices: int) -> Edges:
+    """Return the edges in an order in which neighbours in it, also several, meet in no vertex.
+
+    Next is always the edge whose ends were used longest ago, so that about n_vertices / 2
+    consecutive ones are apart.
+    """
+    used = np.full(n_vertices, -1)
+    rest = edges
+    ordered = np.empty_like(edges)
+    for place in range(len(edges)):
+        ends = np.sort(used[rest], axis=1)
+        chosen = np.lexsort((ends[:, 0], ends[:, 1]))[0]
+        ordered[place] = rest[chosen]
+        used[rest[chosen]] = place
+        rest = np.delete(rest, chosen, axis=0)
+    return ordered
+
+
 def second_eigenvalue(edges: Edges, n_vertices: int) -> float:
     """Return the second largest modulus among the eigenvalues of a regular graph's adjacency.
 

@@ -7,25 +7,34 @@ import numpy.typing as npt
 
 from ..errors import ConfigError
 
+Probability = npt.NDArray[np.float64]
 
-def drawn(probability: npt.NDArray[np.float64], seed: int) -> npt.NDArray[np.bool_]:
+
+def drawn(probability: Probability, seed: int) -> npt.NDArray[np.bool_]:
     """Draw which worker holds which block, independently, (n_workers, n_blocks).
 
-    probability : (n_workers, n_blocks); each block must be possible for some worker
+    probability : (n_workers, n_blocks), with something above 0 in every row and column
 
-    A block that nobody would hold is drawn again until somebody does: that is the distribution
-    given that all blocks are held. A worker that would hold nothing gets one block, drawn in
-    proportion to its probabilities.
+    A block that nobody would hold is drawn again, given that somebody holds it. A worker that would
+    hold nothing gets one block, drawn in proportion to its probabilities.
     """
     rng = np.random.default_rng([seed, *probability.shape])
     held = rng.random(probability.shape) < probability
     for block in np.flatnonzero(~held.any(axis=0)):
-        while not held[:, block].any():
-            held[:, block] = rng.random(len(held)) < probability[:, block]
+        column = probability[:, block]
+        nobody_before = np.cumprod(np.append(1.0, 1.0 - column[:-1]))
+        first = _pick(column * nobody_before, rng)
+        held[first, block] = True
+        held[first + 1 :, block] = rng.random(len(column) - first - 1) < column[first + 1 :]
     for worker in np.flatnonzero(~held.any(axis=1)):
-        share = np.cumsum(probability[worker])
-        held[worker, np.searchsorted(share, rng.random() * share[-1], side="right")] = True
+        held[worker, _pick(probability[worker], rng)] = True
     return held
+
+
+def _pick(weights: Probability, rng: np.random.Generator) -> int:
+    """Return a random place, in proportion to the weights."""
+    upto = np.cumsum(weights)
+    return int(np.searchsorted(upto, rng.random() * upto[-1], side="right"))
 
 
 def check_load(load: int, n_workers: int) -> None:

@@ -47,3 +47,8 @@ class Bibd(AssignmentCode):
         """Give every answer the same coefficient, in O(1) beside writing it down."""
         others = max(0, int(arrived.sum()) - 1)
         return arrived[None, :] * (self.n_held / (self.n_held + self.overlap * others))
+
+    @classmethod
+    def for_load(cls, n_workers: int, load: int, n_segments: int = 1) -> list[dict[str, Any]]:
+        """Return the parameters for ``load`` holders of a block, however many blocks there are."""
+        return [{"replication": load}]

@@ -19,12 +19,12 @@ class ErasureHead(RepetitionCode):
     n_stragglers : answers not waited for, unless a group would be missing and can still be had:
                    ready after n_workers - n_stragglers answers or one of each group, the first
     n_blocks     : blocks in all, a multiple of the number of groups; default n_workers
-    spread       : False: a group is consecutive workers; True: every n_groups-th worker, so that a
-                   lost node of consecutive ranks does not take a whole group with it
+    spread       : True: a group is every n_groups-th worker, so that a lost node of consecutive
+                   ranks does not take a whole group with it; False: consecutive workers
 
     With answers from ``g`` groups the coefficients are n_groups / g: if every worker is equally
     likely to be late, the expected estimate is the full sum. (The paper leaves missing groups out,
-    which on average falls short.) So ``residual`` is that of ``n_groups (n_groups - g) / g`` groups.
+    which on average falls short.) ``residual`` is then that of n_groups (n_groups - g) / g groups.
     """
 
     name = "erasure-head"
@@ -36,7 +36,7 @@ class ErasureHead(RepetitionCode):
         replication: int = 2,
         n_stragglers: int = 1,
         n_blocks: int | None = None,
-        spread: bool = False,
+        spread: bool = True,
     ) -> None:
         check_stragglers(n_workers, n_stragglers)
         check_groups(n_workers, "replication", replication, replication)

@@ -43,7 +43,7 @@ class StochasticBlock(AssignmentCode):
         check_groups(n_workers, "load", load, load)
         if not 0 < probability <= 1:
             raise ConfigError(f"code.probability: wants more than 0, at most 1, got {probability}")
-        elsewhere = min(1.0, load * (1 - probability) / max(1, n_workers - load))
+        elsewhere = load * (1 - probability) / max(1, n_workers - load)
         rng = np.random.default_rng([seed, n_workers, load])
         self.group = rng.permutation(n_workers) // load
         same = self.group[:, None] == np.arange(n_workers) // load

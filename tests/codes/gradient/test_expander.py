@@ -27,7 +27,7 @@ def test_the_error_over_any_stragglers_is_bounded_by_the_second_eigenvalue(n, de
     code = codes.make("expander", n_workers=n, replication=degree)
     mixing = code.second_eigenvalue / degree
     rows = code.encoding.toarray()
-    for s in range(1, n):
+    for s in range(1, n, max(1, n // 12)):
         bound = mixing**2 * n * s / (n - s)
         sets = np.concatenate(
             [straggler_sets(n, s, 60, np.random.default_rng(s)), code.hard_sets(s)]
@@ -36,7 +36,15 @@ def test_the_error_over_any_stragglers_is_bounded_by_the_second_eigenvalue(n, de
             arrived = ~np.isin(np.arange(n), lost)
             fixed = np.sum((n / (n - s) * arrived @ rows - 1) ** 2)
             assert fixed <= bound * (1 + 1e-9)
-            assert code.decode(arrived).residual <= fixed * (1 + 1e-9)
+            assert code.decode(arrived).residual <= fixed * (1 + 1e-9) + 1e-20
+
+
+@pytest.mark.parametrize(("n", "degree"), [(6, 2), (12, 2), (8, 3), (13, 6), (2, 1)])
+def test_all_answers_together_have_coefficients_1(n, degree):
+    # So the fixed decoding, which scales those of the full set, is that of the paper.
+    code = codes.make("expander", n_workers=n, replication=degree)
+    decoding = code.decode(np.ones(n, dtype=bool))
+    assert_allclose(decoding.coefficients, np.ones((1, n)), rtol=1e-12)
 
 
 def test_the_encoding_is_the_mean_over_the_neighbours():
