@@ -4,9 +4,9 @@
     python benchmarks/kadhe_table.py --check
 
 For each number of copies d up to 12 and of segments m up to d: of 200 random matrices (d, m) with
-orthonormal columns, rounded to 6 decimals, the one whose worst choice of m rows has the least
-condition number; for m = 1, 2 and d the best there is. --check compares with what is shipped,
-digit for digit, and exits with 1 if they differ.
+orthonormal columns the one whose worst choice of m rows has the least condition number, then made
+better by small random changes and rounded to 6 decimals; for m = 1, 2 and d the best there is.
+--check compares with what is shipped, digit for digit, and exits with 1 if they differ.
 """
 
 from __future__ import annotations
@@ -18,21 +18,39 @@ from importlib import resources
 
 import numpy as np
 
-from mpicode.codes.gradient import generators
+from mpicode.codes.gradient import generators as table
 from mpicode.codes.sets import all_sets
+
+# Changes tried for each matrix, and the size of the first and the last.
+CHANGES = 600
+FIRST, LAST = 0.3, 0.003
+
+
+def improved(matrix: np.ndarray) -> np.ndarray:
+    """Keep each of a number of shrinking random changes that lowers the worst condition."""
+    d, m = matrix.shape
+    sets, rng = all_sets(d, d - m), np.random.default_rng([d, m])
+    best = table.conditions(matrix, sets).max()
+    for size in np.geomspace(FIRST, LAST, CHANGES):
+        changed = table.rounded(table.scaled(matrix + size * rng.standard_normal((d, m))))
+        worst = table.conditions(changed, sets).max()
+        if worst < best * (1 - 1e-6):
+            matrix, best = changed, worst
+    return matrix
 
 
 def lines() -> Iterator[str]:
     """Yield the lines of the table."""
     yield "# Made by benchmarks/kadhe_table.py. A line 'd m c', c the worst condition number of m"
     yield "# rows, is followed by the d rows of the generator."
-    for d in range(1, generators.TABLE_LENGTH + 1):
+    for d in range(1, table.TABLE_LENGTH + 1):
         for m in range(1, d + 1):
-            matrix = generators.best_of(generators.DRAWS, d, m)
-            worst = generators.worst_condition(matrix, all_sets(d, m))
-            yield f"{d} {m} {worst:.4g}"
+            matrix = table.best_of(table.DRAWS, d, m)
+            if 2 < m < d:
+                matrix = improved(matrix)
+            yield f"{d} {m} {table.conditions(matrix, all_sets(d, d - m)).max():.4g}"
             for row in matrix:
-                yield " ".join(np.format_float_positional(v + 0.0, trim="-") for v in row)
+                yield " ".join(np.format_float_positional(v, trim="-") for v in row)
 
 
 def main() -> int:
@@ -44,7 +62,7 @@ def main() -> int:
     if not args.check:
         sys.stdout.write(drawn)
         return 0
-    shipped = resources.files("mpicode.codes.gradient").joinpath(generators.TABLE)
+    shipped = resources.files("mpicode.codes.gradient").joinpath(table.TABLE)
     same = drawn == shipped.read_text(encoding="ascii")
     print("the table shipped is what is drawn" if same else "DIFFERENT from the table shipped")
     return int(not same)

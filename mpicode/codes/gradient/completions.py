@@ -56,7 +56,7 @@ class Completions:
             mixed = np.linalg.solve(at_lost, wanted)
         else:
             mixed = np.linalg.lstsq(at_lost, wanted)[0]
-        coefficients = self._whole + mixed.T @ self._null
+        coefficients: Array = self._whole + mixed.T @ self._null
         coefficients[:, lost] = 0
         return coefficients
 

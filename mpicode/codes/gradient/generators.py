@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from itertools import islice
 
@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import ConfigError
-from ..sets import straggler_sets
+from ..sets import Sets
+from .completions import fixed_sets, worst_sets
+from .tight import MAX_AMPLIFICATION
 
 Matrix = npt.NDArray[np.float64]
 
@@ -21,17 +23,12 @@ TABLE = "kadhe_generators.txt"
 
 DRAWS = 200
 
-# Sets of rows looked at for each draw beyond the table, and draws for such a code: half a second
-# for 30 rows of 15.
-SETS = 500
-DRAWS_BEYOND = 20
+# Draws compared for a code beyond the table: a second at most, for 15 of 30 rows.
+DRAWS_BEYOND = 5
 
 # So many decimals are kept: far more than the condition needs, and few enough that hosts whose
 # last digits differ get the same matrix.
 DECIMALS = 6
-
-# Beyond this, some set of answers would leave fewer than 8 correct digits.
-MAX_CONDITION = 1e7
 
 
 def generator(length: int, dimension: int, seed: int = 0) -> Matrix:
@@ -45,11 +42,13 @@ def generator(length: int, dimension: int, seed: int = 0) -> Matrix:
         return table()[length, dimension]
     matrix = best_of(DRAWS_BEYOND, length, dimension, seed)
     rng = np.random.default_rng([seed, length, dimension, 1])
-    worst = worst_condition(matrix, straggler_sets(length, dimension, 20 * SETS, rng))
-    if worst > MAX_CONDITION:
+    sets = fixed_sets(length, length - dimension, rng)
+    worst, _ = worst_sets(partial(conditions, matrix), sets, length)
+    if worst > MAX_AMPLIFICATION:
         raise ConfigError(
             f"code.replication: with {length} copies and {dimension} segments some sets of answers "
-            f"amplify rounding {worst:.0e} times, more than {MAX_CONDITION:.0e}; take fewer copies"
+            f"amplify rounding {worst:.0e} times, more than {MAX_AMPLIFICATION:.0e}; take fewer "
+            f"copies"
         )
     return matrix
 
@@ -72,18 +71,33 @@ def table() -> dict[tuple[int, int], Matrix]:
 def best_of(draws: int, length: int, dimension: int, seed: int = 0) -> Matrix:
     """Return the candidate whose worst condition is least, over sets that do not depend on it."""
     rng = np.random.default_rng([seed, length, dimension])
-    limit = SETS if length > TABLE_LENGTH else 10**9
-    sets = straggler_sets(length, dimension, limit, rng)
-    candidates = [np.round(v, DECIMALS) for v in _candidates(draws, length, dimension, rng)]
+    sets = fixed_sets(length, length - dimension, rng)
+    candidates = [rounded(matrix) for matrix in _candidates(draws, length, dimension, rng)]
     # Six digits: hosts whose last digits differ must make the same choice.
-    worst = [float(f"{worst_condition(v, sets):.5e}") for v in candidates]
+    worst = [float(f"{conditions(matrix, sets).max():.5e}") for matrix in candidates]
     return candidates[int(np.argmin(worst))]
 
 
-def worst_condition(matrix: Matrix, sets: npt.NDArray[np.intp]) -> float:
-    """Return the largest condition number of the sets of rows, (n_sets, dimension)."""
-    singular = np.linalg.svd(matrix[sets], compute_uv=False)
-    return float((singular[:, 0] / singular[:, -1]).max())
+def rounded(matrix: Matrix) -> Matrix:
+    """Return the matrix to `DECIMALS`; the 0.0 makes -0 a 0."""
+    return np.round(matrix, DECIMALS) + 0.0
+
+
+def conditions(matrix: Matrix, lost: Sets) -> Matrix:
+    """Return the condition number of the rows left for each set of lost ones, (n_sets,)."""
+    left = np.ones((len(lost), len(matrix)), dtype=bool)
+    np.put_along_axis(left, lost, False, axis=1)
+    rows = np.nonzero(left)[1].reshape(len(lost), -1)
+    singular = np.linalg.svd(matrix[rows], compute_uv=False)
+    numbers: Matrix = singular[:, 0] / singular[:, -1]
+    return numbers
+
+
+def scaled(columns: Matrix) -> Matrix:
+    """Return orthonormal columns that span the same, times what makes rows 1 in the mean."""
+    length, dimension = columns.shape
+    longer: Matrix = float(np.sqrt(length / dimension)) * np.linalg.qr(columns)[0]
+    return longer
 
 
 def _candidates(
@@ -100,5 +114,4 @@ def _candidates(
         yield np.eye(length)
     else:
         for _ in range(draws):
-            columns = np.linalg.qr(rng.standard_normal((length, dimension)))[0]
-            yield np.sqrt(length / dimension) * columns
+            yield scaled(rng.standard_normal((length, dimension)))

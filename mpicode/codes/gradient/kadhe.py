@@ -11,11 +11,12 @@ from ...errors import ConfigError
 from ..base import Decoder, GradientCode
 from ..checks import blocks_per_part, check_stragglers
 from ..per_set import PerSet
+from ..repetition import check_groups
 from .generators import generator
 
 
 class Kadhe(GradientCode):
-    """Groups of `replication` workers hold the same blocks; n_segments answers per group do.
+    """Groups of replication workers hold the same blocks; n_segments answers per group do.
 
     replication : workers per group, d; divides n_workers
     n_segments  : a message is this many times shorter, m, at most d
@@ -44,7 +45,12 @@ class Kadhe(GradientCode):
         seed: int = 0,
     ) -> None:
         check_stragglers(n_workers, 0)
-        _check(n_workers, replication, n_segments)
+        check_groups(n_workers, "replication", replication, replication)
+        if not 1 <= n_segments <= replication:
+            raise ConfigError(
+                f"code.n_segments: {n_segments} segments cannot be had from groups of "
+                f"{replication} workers; wants 1 to {replication}"
+            )
         n_groups = n_workers // replication
         share = blocks_per_part(n_workers if n_blocks is None else n_blocks, n_groups, "groups")
         workers = np.arange(n_workers)
@@ -69,18 +75,17 @@ class Kadhe(GradientCode):
         self._inverses = PerSet(replication, self._inverse)
 
     def solve(self, arrived: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
-        """Invert each group's rows, m of them where a `GroupDecoder` took no more."""
-        coefficients = np.zeros((self.n_segments, self.n_messages))
-        table = np.zeros((self.n_groups, self.replication), dtype=bool)
-        table[self.group, self.place] = arrived
-        inverses = np.concatenate([self._inverses(row) for row in table], axis=1)
-        coefficients[:] = inverses[:, self.group * self.replication + self.place]
+        """Invert each group's rows, m of them where a `MDSGroupDecoder` took no more."""
+        present = np.zeros((self.n_groups, self.replication), dtype=bool)
+        present[self.group, self.place] = arrived
+        inverses = np.stack([self._inverses(group) for group in present])
+        coefficients: npt.NDArray[Any] = inverses[self.group, :, self.place].T.copy()
         return coefficients
 
     def decoder(self, kind: str = "gradient") -> Decoder:
         """Return a decoder that counts each group's answers."""
         self.check_kind(kind)
-        return GroupDecoder(self)
+        return MDSGroupDecoder(self)
 
     def _inverse(self, present: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
         """Return the coefficients of one group, (n_segments, replication)."""
@@ -93,7 +98,7 @@ class Kadhe(GradientCode):
         return inverse
 
 
-class GroupDecoder(Decoder):
+class MDSGroupDecoder(Decoder):
     """Keeps the first n_segments answers of each group; ready when every group has so many."""
 
     code: Kadhe
@@ -127,21 +132,3 @@ class GroupDecoder(Decoder):
     def ready(self) -> bool:
         """Whether every group is finished."""
         return not self._unfinished
-
-
-def _check(n_workers: int, replication: int, n_segments: int) -> None:
-    if replication < 1 or n_workers % replication:
-        valid = [d for d in range(1, n_workers + 1) if n_workers % d == 0]
-        nearest = sorted(sorted(valid, key=lambda v: abs(v - replication))[:2])
-        below = n_workers // max(1, replication) * replication
-        workers = [n for n in (below, below + replication) if n > 0]
-        raise ConfigError(
-            f"code.replication: groups of {replication} do not divide {n_workers} workers; "
-            f"nearest valid: replication {' or '.join(map(str, nearest))}"
-            + (f", or {' or '.join(map(str, workers))} workers" if workers else "")
-        )
-    if not 1 <= n_segments <= replication:
-        raise ConfigError(
-            f"code.n_segments: {n_segments} segments cannot be had from groups of {replication}; "
-            f"wants 1 to {replication}"
-        )

@@ -37,7 +37,8 @@ def from_matrix(matrix: Matrix, n_segments: int) -> Matrix:
     rows of V's pseudo-inverse.
     """
     outside = np.linalg.qr(matrix.T, mode="complete")[0][:, len(matrix) :].T
-    return from_functionals(outside, np.linalg.pinv(matrix).T[len(matrix) - n_segments :])
+    inverse = np.linalg.pinv(matrix).astype(float)
+    return from_functionals(outside, inverse.T[len(matrix) - n_segments :])
 
 
 def from_waves(n: int, s: int, m: int, stride: int, gap: int = 0) -> Matrix:
@@ -51,7 +52,8 @@ def from_waves(n: int, s: int, m: int, stride: int, gap: int = 0) -> Matrix:
     Such a wave has a zero, where the gap keeps the points away from it: a quarter of the circle
     lowers the amplification a hundredfold at 30 workers (measured).
     """
-    turns = 2 * np.pi / (n + gap) * (stride * np.arange(n) % n + (1 + gap) / 2)
+    steps = (stride * np.arange(n) % n).astype(float) + (1 + gap) / 2
+    turns = 2 * np.pi / (n + gap) * steps
     factor = np.ones(n)
     if m % 2:
         orders = np.arange(1, m + 1, 2)[:, None]
