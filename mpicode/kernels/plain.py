@@ -54,8 +54,9 @@ def combine_segments(
 ) -> Array:
     """Write the sums of ``coefficients[u, i] * vectors[i]`` into ``out[u]``; see the package."""
     rows = checks.combine_segments(coefficients, vectors, out, threads)
-    used = [vectors[i] for i in np.flatnonzero(rows.any(axis=0))]
-    real_part = out.dtype.kind == "f" and bool(used) and np.iscomplexobj(used[0])
+    used = np.flatnonzero(rows.any(axis=0)).tolist()
+    first = vectors[used[0]] if used else None
+    real_part = out.dtype.kind == "f" and first is not None and first.dtype.kind == "c"
     for factors, target in zip(rows, out, strict=True):
         whole = np.empty(target.shape, np.complex128) if real_part else target
         combine(factors, vectors, whole, threads)

@@ -62,6 +62,8 @@ class Problem(ABC):
     tasks: ClassVar[tuple[str, ...]]  # the kinds of data it serves
     n_parameters: int
     penalised: slice = slice(None)  # the parameters under the L2 term
+    # whether a gradient with weights (n_segments, n_rows) costs no more than an ordinary one
+    segments_in_one_pass: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -99,7 +101,8 @@ class Problem(ABC):
 
         With weights (n_segments, n_rows), ``out`` is (n_segments * length,), in the order of
         `layout` and padded: segment u of it gets segment u of the gradient weighted by
-        ``weights[u]``, and the loss returned is weighted by ``weights[0]``.
+        ``weights[u]``, and the loss returned is weighted by ``weights[0]``. This is asked only of
+        problems with ``segments_in_one_pass``.
         """
 
     @abstractmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from ..errors import ConfigError, DataError
 from ..kernels import csr_dot, csr_transpose_accumulate
 from .base import Float, Problem, Rows, quiet
+from .layers import Layer
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -38,6 +40,7 @@ class LinearModel(Problem):
     """
 
     one_output: ClassVar[bool] = True
+    segments_in_one_pass = True
 
     def __init__(
         self,
@@ -85,9 +88,10 @@ class LinearModel(Problem):
     @quiet
     def gradient(self, x: Float, rows: Rows, weights: Float, out: Float) -> float:
         """See `Problem.gradient`."""
-        self.check(x, rows, weights)
-        self.check_out(out)
+        length = self.check_gradient(x, rows, weights, out)
         weights = np.ascontiguousarray(weights, np.float64)
+        if weights.ndim == 2:
+            return self._gradient_by_segments(x, rows, weights, length, out)
         out_weights, out_intercepts = self.unpack(out)
         total = 0.0
         for chunk, X, y, z in self._predict(x, rows):
@@ -100,6 +104,26 @@ class LinearModel(Problem):
             if self.intercept:
                 out_intercepts += z.sum(axis=0)
         return total
+
+    def _gradient_by_segments(
+        self, x: Float, rows: Rows, weights: Float, length: int, out: Float
+    ) -> float:
+        """Fill each segment from the columns of X that it belongs to: together, one product."""
+        total = 0.0
+        for chunk, X, y, z in self._predict(x, rows):
+            part = weights[:, chunk]
+            total += self._residual(z.copy(), y, np.ascontiguousarray(part[0]))
+            self._residual(z, y, np.ones(len(y)))
+            slopes = z.reshape(len(y), self.n_outputs)
+            self._layer.add_gradient(X, slopes, part.astype(self.dtype), length, out)
+        return total
+
+    @cached_property
+    def _layer(self) -> Layer:
+        n_weights = self.penalised.stop
+        layer = Layer(self.n_features, self.n_outputs, 0, n_weights, self.dtype)
+        layer.biases = slice(n_weights, self.n_parameters)
+        return layer
 
     @quiet
     def loss(self, x: Float, rows: Rows, weights: Float) -> float:

@@ -41,6 +41,7 @@ class MLP(Problem):
 
     name = "mlp"
     tasks = ("multiclass", "binary", "regression")
+    segments_in_one_pass = True
 
     def __init__(
         self,

@@ -140,7 +140,7 @@ class _BlockWork:
         self._parts = Parts(code)
         self._gradient = gradient
         self._segments = segments
-        self._gradient_dtype = dtype
+        self._padded = np.zeros(segments.padded_length, dtype)
 
     def compute(self, request: Request, message: int, out: NDArray[Any]) -> Iterator[float]:
         """Fill ``out``, (answer_length,): the coded gradient and, last, the coded loss."""
@@ -155,7 +155,7 @@ class _BlockWork:
                 yield 1.0
 
     def _ask(self, x: NDArray[Any], block: int) -> tuple[NDArray[Any], float]:
-        """Return the gradient of a block, (n_parameters,), and its loss, 0 where none is given."""
+        """Return the gradient of a block, (padded_length,), and its loss, 0 where none is given."""
         answer = self._gradient(x, block)
         gradient, loss = answer if isinstance(answer, tuple) else (answer, 0.0)
         gradient, shape = np.asarray(gradient), (self._segments.n_parameters,)
@@ -163,5 +163,5 @@ class _BlockWork:
             raise ConfigError(
                 f"gradient of block {block}: wants shape {shape}, got {gradient.shape}"
             )
-        dtype = self._gradient_dtype
-        return gradient.astype(dtype, order="C", casting="same_kind", copy=False), loss
+        np.copyto(self._padded[: gradient.size], gradient, casting="same_kind")
+        return self._padded, loss

@@ -23,9 +23,13 @@ class GradientWork:
     Encoding costs nothing or little: by linearity the weighted sum of several blocks' gradients is
     the gradient of a weighted loss, so each row's weight carries the coefficient of its block. With
     one segment that is the message. With several, the message is folded from the segments of that
-    gradient, once per part (see `Part`). The weights also carry 1 / n_train, and for a mini-batch
-    the block's share of the rows over the slots drawn, so that the sum of all blocks is the mean
-    over the training rows (or an unbiased estimate of it).
+    gradient: once if all its blocks share one direction (see `Part`). If they do not, each segment
+    of the one gradient has row weights of its own where the problem does that in one pass, and
+    elsewhere every part is folded by itself.
+
+    The weights also carry 1 / n_train, and for a mini-batch the block's share of the rows over the
+    slots drawn, so that the sum of all blocks is the mean over the training rows (or an unbiased
+    estimate of it).
     """
 
     def __init__(
@@ -51,23 +55,28 @@ class GradientWork:
         # with one real segment the gradient is the message
         self._whole: NDArray[Any] | None = None
         if segments.n_segments > 1 or segments.is_complex or segments.layout is not None:
-            self._whole = np.zeros(problem.n_parameters, problem.dtype)
+            self._whole = np.zeros(segments.padded_length, problem.dtype)
+        self._ones = np.ones(segments.n_segments)
+        self._at_once = problem.segments_in_one_pass and not segments.is_complex
         blocks.preload(code.blocks(worker))
 
     def compute(self, request: Request, message: int, out: NDArray[Any]) -> Iterator[float]:
         """Fill ``out``, (answer_length,): the coded segment and, last, the coded loss."""
+        parts = self._parts(message)
+        if len(parts) > 1 and self._at_once:
+            yield from self._all_at_once(message, request, out)
+            return
         out[:] = 0
-        for part in self._parts(message):
-            yield from self._add(part, request, out)
+        for place, part in enumerate(parts):
+            yield from self._add(part, place > 0, request, out)
 
-    def _add(self, part: Part, request: Request, out: NDArray[Any]) -> Iterator[float]:
+    def _add(self, part: Part, add: bool, request: Request, out: NDArray[Any]) -> Iterator[float]:
         """Add one part to the message; yield what each chunk of rows cost."""
         whole = self._whole
-        if whole is None:
-            gradient = out[:-1]
-        else:
-            gradient = whole
-            gradient[:] = 0
+        gradient = out[:-1]
+        if whole is not None:
+            whole[:] = 0
+            gradient = whole[: self._segments.n_parameters]
         before, loss = out[-1], 0.0
         for block, coefficient in part.blocks:
             slots, weight = self._draw(request.iteration, block)
@@ -77,7 +86,22 @@ class GradientWork:
                 out[-1] = before + part.direction[0] * loss
                 yield len(rows.y)
         if whole is not None:
-            self._segments.fold(part.direction, gradient, out[:-1])
+            self._segments.fold(part.direction, whole, out[:-1], add)
+
+    def _all_at_once(self, message: int, request: Request, out: NDArray[Any]) -> Iterator[float]:
+        """Compute the message from one gradient whose segments have weights of their own."""
+        whole, loss = self._whole, 0.0
+        assert whole is not None
+        whole[:] = 0
+        for block, column in self._parts.columns(message):
+            slots, weight = self._draw(request.iteration, block)
+            for rows in self._blocks.rows(block, slots):
+                n_rows = len(rows.y)
+                weights = np.broadcast_to((weight * column)[:, None], (len(column), n_rows))
+                loss += self._problem.gradient(request.payload, rows, weights, whole)
+                yield n_rows
+        out[-1] = loss
+        self._segments.fold_ordered(self._ones, whole, out[:-1], add=False)
 
     def _draw(self, iteration: int, block: int) -> tuple[NDArray[np.int64] | None, float]:
         """Return the rows of the block to use, None for all, and the weight of each."""

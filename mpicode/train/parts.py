@@ -13,6 +13,9 @@ from ..codes import GradientCode
 _ROUNDING = 1e-14
 
 
+Columns = tuple[tuple[int, NDArray[Any]], ...]
+
+
 class Part(NamedTuple):
     """Blocks whose coefficients are ``weight * direction``.
 
@@ -36,25 +39,30 @@ class Parts:
 
     def __init__(self, code: GradientCode) -> None:
         self._code = code
+        self._columns: dict[int, Columns] = {}
         self._known: dict[int, tuple[Part, ...]] = {}
 
     def __call__(self, message: int) -> tuple[Part, ...]:
         """Return the parts in the order of their first blocks."""
         parts = self._known.get(message)
         if parts is None:
-            parts = self._known[message] = _parts(self.pieces(message))
+            parts = self._known[message] = _parts(self.columns(message))
         return parts
 
-    def pieces(self, message: int) -> NDArray[Any]:
-        """Return the message's coefficients, (n_segments, n_blocks)."""
-        row = self._code.encoding[[message]].toarray()
-        return row.reshape(self._code.n_segments, self._code.n_blocks)
+    def columns(self, message: int) -> Columns:
+        """Return the blocks of the message, ascending, with their coefficients (n_segments,)."""
+        columns = self._columns.get(message)
+        if columns is None:
+            row = self._code.encoding[[message]].toarray()
+            pieces = row.reshape(self._code.n_segments, self._code.n_blocks)
+            blocks = np.flatnonzero(pieces.any(axis=0)).tolist()
+            columns = self._columns[message] = tuple((b, pieces[:, b].copy()) for b in blocks)
+        return columns
 
 
-def _parts(pieces: NDArray[Any]) -> tuple[Part, ...]:
+def _parts(columns: Columns) -> tuple[Part, ...]:
     found: list[tuple[NDArray[Any], int, list[tuple[int, float]]]] = []
-    for block in np.flatnonzero(pieces.any(axis=0)).tolist():
-        column = pieces[:, block]
+    for block, column in columns:
         for direction, top, blocks in found:
             weight = (column[top] / direction[top]).real
             if np.abs(column - weight * direction).max() <= _ROUNDING * np.abs(column).max():

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ..codes import GradientCode
-from ..kernels import accumulate
+from ..kernels import accumulate, combine
 from ..problems.base import segment_length
 
 
@@ -61,18 +61,33 @@ class Segments:
             part[:] = row[: part.size]
         return self._whole, loss
 
-    def fold(self, coefficients: NDArray[Any], gradient: NDArray[Any], out: NDArray[Any]) -> None:
-        """Add ``sum_u coefficients[u] * segment u of gradient`` to ``out``, (length,).
+    def fold(
+        self, direction: NDArray[Any], gradient: NDArray[Any], out: NDArray[Any], add: bool = True
+    ) -> None:
+        """Add ``sum_u direction[u] * segment u of gradient`` to ``out``, or write it there.
 
-        coefficients : (n_segments,)
-        gradient     : (n_parameters,), in the parameters' own order
+        direction : (n_segments,)
+        gradient  : (padded_length,), in the parameters' own order, zero behind them
+        out       : (length,)
         """
-        for segment, coefficient in enumerate(coefficients):
-            if coefficient == 0:
-                continue
-            places = slice(segment * self.length, (segment + 1) * self.length)
-            piece = gradient[places] if self.layout is None else gradient[self.layout[places]]
-            if self.is_complex:
-                out[: piece.size] += coefficient * piece
-            else:
-                accumulate(coefficient, piece, out[: piece.size])
+        if self.layout is not None:
+            ordered = np.zeros_like(gradient)
+            np.take(gradient, self.layout, out=ordered[: self.n_parameters])
+            gradient = ordered
+        self.fold_ordered(direction, gradient, out, add)
+
+    def fold_ordered(
+        self, direction: NDArray[Any], gradient: NDArray[Any], out: NDArray[Any], add: bool = True
+    ) -> None:
+        """Do as `fold` does with a gradient in the order of ``layout``."""
+        pieces = gradient.reshape(self.n_segments, self.length)
+        if self.is_complex:
+            if not add:
+                out[:] = 0
+            for factor, piece in zip(direction, pieces, strict=True):
+                out += factor * piece
+        elif add:
+            for factor, piece in zip(direction, pieces, strict=True):
+                accumulate(factor, piece, out)
+        else:
+            combine(direction, pieces, out)
