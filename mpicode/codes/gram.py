@@ -20,7 +20,7 @@ ALL_CONDITIONED = 1e-6
 WELL_CONDITIONED = 1e-8
 
 # A residual found as a difference of inner products has lost all digits below about 1e-15 of what
-# it is subtracted from; smaller ones than this are summed up from what is missed.
+# is subtracted; smaller ones than this, relative to that, are summed up from what is missed.
 DIFFERENCE = 1e-5
 
 
@@ -115,8 +115,14 @@ class GramCode(GradientCode):
         """Return the squared Frobenius norm of what ``coefficients`` miss, from inner products."""
         gram, sums = self.products
         everything = self.n_segments * self.n_blocks
-        missed = everything + float(np.sum(coefficients * (coefficients @ gram - 2 * sums.T)))
-        return missed if missed > DIFFERENCE * everything else super().residual(coefficients)
+        missed = everything + float(np.vdot(coefficients, coefficients @ gram - 2 * sums.T))
+        largest = everything + self._strength * float(np.vdot(coefficients, coefficients))
+        return missed if missed > DIFFERENCE * largest else super().residual(coefficients)
+
+    @cached_property
+    def _strength(self) -> float:
+        """The norm of the messages' inner products, from above."""
+        return float(np.abs(self.products[0]).sum(axis=0).max())
 
 
 def _factorized(gram: npt.NDArray[np.float64], least: float) -> npt.NDArray[np.float64] | None:
