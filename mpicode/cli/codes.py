@@ -120,7 +120,7 @@ def scheme(name: str) -> dict[str, Any]:
     from ..registry import parameters_of
 
     cls = CODES[name]
-    text = inspect.getdoc(cls) or ""
+    text = documentation(cls)
     required = inspect.Parameter.empty
     return {
         "name": name,
@@ -134,6 +134,20 @@ def scheme(name: str) -> dict[str, Any]:
             if key not in ("n_workers", "seed")
         },
     }
+
+
+def documentation(cls: type) -> str:
+    """Return what a class says of itself, and what those say that it hands parameters on to."""
+    texts = []
+    for base in cls.__mro__:
+        constructor = vars(base).get("__init__")
+        if constructor is None or base is object:
+            continue
+        texts.append(inspect.cleandoc(base.__doc__ or ""))
+        parameters = inspect.signature(constructor).parameters.values()
+        if all(parameter.kind is not inspect.Parameter.VAR_KEYWORD for parameter in parameters):
+            break
+    return "\n\n".join(texts)
 
 
 def _list(schemes: list[dict[str, Any]]) -> list[str]:

@@ -44,6 +44,13 @@ def test_json_goes_to_stdout_alone(run):
     assert "code" not in one
 
 
+@pytest.mark.parametrize("name", codes.names())
+def test_every_parameter_is_explained(run, name):
+    one = json.loads(run(name, "--json").out)
+    explained = {line.partition(" : ")[0].strip() for line in one["description"].splitlines()}
+    assert set(one["parameters"]) <= explained
+
+
 def test_a_scheme_for_so_many_workers(run):
     facts = json.loads(
         run("fractional-repetition", "-n", "12", "--set", "n_stragglers=2", "--json").out

@@ -59,17 +59,33 @@ class CodeSuite:
             assert_array_equal(made.blocks(worker), needed)
             assert made.load(worker) == needed.size / made.n_blocks
 
+    def messages_of_blocks(self, made):
+        """How many messages of each worker a block is part of, (n_workers, n_blocks)."""
+        parts = made.encoding.toarray().reshape(made.n_messages, made.n_segments, made.n_blocks)
+        held = np.zeros((made.n_workers, made.n_blocks), dtype=int)
+        np.add.at(held, made.owner, parts.any(axis=1))
+        return held
+
     def test_every_block_is_held_often_enough(self, made):
-        holders = np.zeros(made.n_blocks, dtype=int)
-        for worker in range(made.n_workers):
-            holders[made.blocks(worker)] += 1
-        assert holders.min() > (made.max_stragglers or 0)
+        """Whoever is lost, a block needs a message for each of its segments (Ye & Abbe, 2018)."""
+        held = np.sort(self.messages_of_blocks(made), axis=0)
+        assert held[-1].min() > 0
+        if made.max_stragglers is not None:
+            left = held[: made.n_workers - made.max_stragglers].sum(axis=0)
+            assert left.min() >= made.n_segments
 
     def test_the_same_seed_gives_the_same_code(self, made, case):
         again = codes.make(self.code.name, **case)
         assert again is not made
         assert (again.encoding != made.encoding).nnz == 0
         assert_array_equal(again.owner, made.owner)
+
+    def test_the_hard_sets_are_sets_of_distinct_workers(self, made):
+        for size in range(made.n_workers + 1):
+            sets = made.hard_sets(size)
+            assert sets.shape == (len(sets), size)
+            assert ((sets >= 0) & (sets < made.n_workers)).all()
+            assert all(np.unique(lost).size == size for lost in sets)
 
     # Decoding a set
 
@@ -119,6 +135,8 @@ class CodeSuite:
         assert max(residuals) > 1e-6
 
     def test_float32_messages_lose_no_more_than_the_amplification(self, made, messages, total):
+        if np.iscomplexobj(messages):
+            pytest.skip("complex messages travel in double precision")
         rng = np.random.default_rng(3)
         size = made.max_stragglers or 0
         scale = np.linalg.norm(messages.astype(np.float32))
@@ -160,6 +178,29 @@ class CodeSuite:
                 other = coefficients + size * mask * rng.standard_normal(coefficients.shape)
                 missed = np.sum(np.abs(other @ encoding - target) ** 2)
                 assert missed >= residual * (1 - 1e-12)
+
+    def test_a_block_is_missed_where_too_few_messages_of_it_are_left(self, made):
+        """Its part of the result has the rank of its messages, of n_segments wanted."""
+        parts = made.encoding.toarray().reshape(made.n_messages, made.n_segments, made.n_blocks)
+        held = parts.any(axis=1)
+        for size in range(made.n_workers + 1):
+            for lost in self.lost_sets(made, size)[-40:]:
+                arrived = self.arrived(made, lost)
+                missing = np.maximum(0, made.n_segments - held[arrived].sum(axis=0)).sum()
+                assert made.decode(arrived).residual >= missing * (1 - 1e-9)
+
+    def test_another_answer_never_makes_it_worse(self, made):
+        if not self.least_squares:
+            pytest.skip("the scheme does not decode by least squares")
+        rng = np.random.default_rng(19)
+        for _ in range(4):
+            mask = np.zeros(made.n_messages, dtype=bool)
+            before = made.decode(mask).residual
+            for message in rng.permutation(made.n_messages):
+                mask[message] = True
+                after = made.decode(mask).residual
+                assert after <= before * (1 + 1e-9) + 1e-18
+                before = after
 
     def test_nothing_arrived_gives_nothing(self, made):
         coefficients, residual, amplification = made.decode(np.zeros(made.n_messages, dtype=bool))
@@ -221,6 +262,19 @@ class CodeSuite:
             scale = 1 + decoding.amplification
             assert_allclose(out, wanted, atol=1e-12 * scale * np.linalg.norm(messages))
         assert decoder.n_arrived == used.sum()
+
+    def test_once_ready_always_ready(self, made, messages):
+        """At the latest when everything has arrived, so that nobody waits for ever."""
+        rng = np.random.default_rng(23)
+        decoder = made.decoder()
+        for _ in range(4):
+            decoder.reset()
+            ready = decoder.ready
+            for message in rng.permutation(made.n_messages):
+                decoder.add(message, messages[message])
+                assert decoder.ready >= ready
+                ready = decoder.ready
+            assert ready
 
     def test_duplicates_and_old_messages_are_counted_and_left(self, made, messages):
         decoder = made.decoder()

@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from mpicode import codes
-from mpicode.codes.sets import all_sets, runs, straggler_sets
+from mpicode.codes.sets import all_sets, masks, runs, straggler_sets
 
 
 @pytest.mark.parametrize(("n", "size"), [(1, 0), (1, 1), (5, 0), (5, 2), (5, 5), (6, 3)])
@@ -54,9 +54,7 @@ def test_blocks_that_need_the_fewest_losses_go_first():
     assert [0, 2, 4] in code.hard_sets(3).tolist()
 
 
-@pytest.mark.parametrize("name", codes.names())
-def test_candidates_are_sets_of_distinct_workers(name):
-    code = codes.make(name, n_workers=6)
-    for size in range(7):
-        for lost in code.hard_sets(size):
-            assert np.unique(lost).size == size
+def test_masks_say_who_belongs_to_a_set():
+    rows = masks(np.array([[0, 2], [1, 3]]), 4)
+    assert_array_equal(rows, [[True, False, True, False], [False, True, False, True]])
+    assert_array_equal(masks(all_sets(3, 0), 3), [[False, False, False]])

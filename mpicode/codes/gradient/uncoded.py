@@ -12,7 +12,10 @@ from ..checks import blocks_per_part, check_stragglers
 
 
 class Uncoded(GradientCode):
-    """Every worker holds its own share of the blocks and all must answer."""
+    """Every worker holds its own share of the blocks and all must answer.
+
+    n_blocks : blocks in all, a multiple of n_workers; default n_workers
+    """
 
     name = "uncoded"
 
