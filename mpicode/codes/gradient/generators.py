@@ -107,8 +107,9 @@ def _candidates(
     if dimension == 1:
         yield np.ones((length, 1))
     elif dimension == 2:
-        # Equal angles over half a turn: the nearest two directions are as far apart as can be.
-        angles = np.pi / length * np.arange(length)
+        # Equal angles over half a turn: the nearest two directions are as far apart as can be. They
+        # begin off the axes, so that every message tells of both segments.
+        angles = np.pi / length * (np.arange(length) + 0.25)
         yield np.column_stack([np.cos(angles), np.sin(angles)])
     elif dimension == length:
         yield np.eye(length)
