@@ -16,8 +16,8 @@ class ErasureHead(RepetitionCode):
     """Repetition in groups, but only so many answers are waited for; missing groups are made up.
 
     replication  : workers per group, which hold the same blocks; must divide n_workers
-    n_stragglers : answers not waited for, unless a group would be missing and can still be had:
-                   ready after n_workers - n_stragglers answers or one of each group, the first
+    n_stragglers : answers not waited for: ready after n_workers - n_stragglers answers, or sooner
+                   if every group has answered
     n_blocks     : blocks in all, a multiple of the number of groups; default n_workers
     spread       : True: a group is every n_groups-th worker, so that a lost node of consecutive
                    ranks does not take a whole group with it; False: consecutive workers
