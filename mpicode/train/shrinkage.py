@@ -94,7 +94,7 @@ class _Trial:
         self.stopped: list[float] = []
         self.late: dict[int, list[float]] = {}
         if rules.deadline is not None:
-            sizes = np.linspace(1, code.n_messages, min(_SIZES, code.n_messages))
+            sizes = np.linspace(1, max(1, code.n_messages - 1), _SIZES)
             self.late = {int(size): [] for size in sizes}
         self._rules = rules
         self._decoder = code.decoder("gradient")
