@@ -27,6 +27,10 @@ csr_dot(data, indices, indptr, x, out) -> out
 csr_transpose_accumulate(data, indices, indptr, residual, out) -> out
     ``out += X.T @ residual``, with no temporary, under the same rules; residual: (n_rows,) or
     (n_rows, c), out: (n_features,) or (n_features, c).
+csr_transpose_segments(data, indices, indptr, residual, weights, length, out) -> out
+    As csr_transpose_accumulate, of residual (n_rows, c) and out (n_features, c), except that the
+    numbers ``u * length`` to ``(u + 1) * length`` of out, in C order, get those of
+    ``X.T @ (weights[u] * residual)``. weights: (m, n_rows), m * length at least the size of out.
 logistic_residual(z, y, weights, out) -> float
     ``out[i] = weights[i] * (sigmoid(z[i]) - y[i])``; returns ``sum_i weights[i] * loss_i`` with
     ``loss_i = log(1 + exp(z_i)) - y_i z_i`` in the form that does not overflow. z, out: (n,)
@@ -50,6 +54,7 @@ try:
     from ._residuals import logistic_residual, softmax_residual
     from ._segments import combine_segments
     from ._sparse import csr_dot, csr_transpose_accumulate
+    from ._sparse_segments import csr_transpose_segments
     from ._sums import accumulate, combine
 
     COMPILED = True
@@ -60,6 +65,7 @@ except ImportError:
         combine_segments,
         csr_dot,
         csr_transpose_accumulate,
+        csr_transpose_segments,
         logistic_residual,
         softmax_residual,
     )
@@ -73,6 +79,7 @@ __all__ = [
     "combine_segments",
     "csr_dot",
     "csr_transpose_accumulate",
+    "csr_transpose_segments",
     "logistic_residual",
     "softmax_residual",
 ]

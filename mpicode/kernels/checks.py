@@ -204,6 +204,31 @@ def csr_transpose_accumulate(
         apart(name, other, target)
 
 
+def csr_transpose_segments(
+    data: object,
+    indices: object,
+    indptr: Array,
+    residual: object,
+    weights: object,
+    length: object,
+    out: object,
+) -> None:
+    """Check the arguments of `csr_transpose_segments`, save the numbers inside the matrix."""
+    target = output("out", out, _FLOATS, (2,))
+    array("residual", residual, _FLOATS, (2,))
+    csr_transpose_accumulate(data, indices, indptr, residual, target)
+    given = array("weights", weights, (target.dtype.name,), (2,))
+    same_shape("weights", given, (len(given), indptr.size - 1), "indptr")
+    if not isinstance(length, (int, np.integer)) or length < 1:
+        raise ValueError(f"length: wants an integer of at least 1, got {length!r}")
+    if len(given) * length < target.size:
+        raise ValueError(
+            f"weights: {len(given)} segments of {length} do not cover the {target.size} "
+            "numbers of out"
+        )
+    apart("weights", given, target)
+
+
 def bad_entry(indices: Array, indptr: Array, n_features: int, row: int) -> ValueError:
     """Return the error for the first thing wrong with row ``row`` of a CSR matrix."""
     start, stop = int(indptr[row]), int(indptr[row + 1])

@@ -112,6 +112,25 @@ def csr_transpose_accumulate(
     return out
 
 
+def csr_transpose_segments(
+    data: Array,
+    indices: Array,
+    indptr: Array,
+    residual: Array,
+    weights: Array,
+    length: int,
+    out: Array,
+) -> Array:
+    """Add ``X.T @ residual``, each segment under its own weights, to ``out``; see the package."""
+    checks.csr_transpose_segments(data, indices, indptr, residual, weights, length, out)
+    transposed = _matrix(data, indices, indptr, out.shape[0]).T
+    flat = out.reshape(-1)
+    for segment, low in enumerate(range(0, flat.size, length)):
+        product = transposed @ (weights[segment][:, np.newaxis] * residual)
+        flat[low : low + length] += product.reshape(-1)[low : low + length]
+    return out
+
+
 def logistic_residual(z: Array, y: Array, weights: Array, out: Array) -> float:
     """Write ``weights * (sigmoid(z) - y)`` into ``out``, return the loss; see the package."""
     checks.logistic(z, y, weights, out)

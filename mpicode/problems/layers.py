@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..kernels import csr_dot, csr_transpose_accumulate
+from ..kernels import csr_dot, csr_transpose_accumulate, csr_transpose_segments
 from .base import Float, Integer
 
 # The three arrays of rows in CSR form: data, indices, indptr, which need not begin at 0.
@@ -70,9 +70,17 @@ class Layer:
         weights : (n_segments, n_rows); None: the slopes are weighted, and there is one segment
         length  : of a segment, parameters
         """
-        for segment, low, high in pieces(self.weights, length):
-            scaled = slopes if weights is None else self._scale(slopes, weights[segment])
-            self._add_product(entering, scaled, low, high, out)
+        if isinstance(entering, np.ndarray):
+            for segment, low, high in pieces(self.weights, length):
+                scaled = slopes if weights is None else self._scale(slopes, weights[segment])
+                self._add_product(entering, scaled, low, high, out)
+        else:
+            into, _ = self.unpack(out)
+            if weights is None:
+                csr_transpose_accumulate(*entering, slopes, into)
+            else:
+                # sparse rows enter the first layer, whose weights begin at parameter 0
+                csr_transpose_segments(*entering, slopes, weights, length, into)
         for segment, low, high in pieces(self.biases, length):
             part = slopes[:, low - self.biases.start : high - self.biases.start]
             out[low:high] += part.sum(axis=0) if weights is None else weights[segment] @ part
@@ -82,33 +90,11 @@ class Layer:
             self._scaled = np.empty_like(slopes)
         return np.multiply(slopes, weights[:, np.newaxis], out=self._scaled[: len(slopes)])
 
-    def _add_product(
-        self, entering: Entering, slopes: Float, low: int, high: int, out: Float
-    ) -> None:
+    def _add_product(self, entering: Float, slopes: Float, low: int, high: int, out: Float) -> None:
         """Add the parameters ``low:high`` of ``entering.T @ slopes``; they may cut a row of W."""
         start = self.weights.start
         first, last = (low - start) // self.n_out, -((start - high) // self.n_out)
         product = self._product[: last - first]
-        whole = product.size == high - low
-        if isinstance(entering, np.ndarray):
-            np.matmul(entering[:, first:last].T, slopes, out=product)
-        else:
-            entries = entering if last - first == self.n_in else _columns(entering, first, last)
-            if whole:
-                into = out[low:high].reshape(product.shape)
-                csr_transpose_accumulate(*entries, slopes, into)
-                return
-            product.fill(0.0)
-            csr_transpose_accumulate(*entries, slopes, product)
+        np.matmul(entering[:, first:last].T, slopes, out=product)
         before = low - start - first * self.n_out
         out[low:high] += product.reshape(-1)[before : before + high - low]
-
-
-def _columns(rows: Csr, first: int, last: int) -> Csr:
-    """Return the columns ``first:last``."""
-    data, indices, indptr = rows
-    used = slice(indptr[0], indptr[-1])
-    inside = (indices[used] >= first) & (indices[used] < last)
-    before = np.zeros(inside.size + 1, indptr.dtype)
-    np.cumsum(inside, out=before[1:])
-    return data[used][inside], indices[used][inside] - first, before[indptr - indptr[0]]

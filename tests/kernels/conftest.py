@@ -5,13 +5,14 @@ import pytest
 
 from mpicode.kernels import plain
 
-MODULES = ("_sums", "_segments", "_sparse", "_residuals")
+MODULES = ("_sums", "_segments", "_sparse_segments", "_sparse", "_residuals")
 NAMES = (
     "combine",
     "combine_segments",
     "accumulate",
     "csr_dot",
     "csr_transpose_accumulate",
+    "csr_transpose_segments",
     "logistic_residual",
     "softmax_residual",
 )

@@ -185,3 +185,89 @@ def test_refuses_overlap(kernels):
         kernels.csr_transpose_accumulate(*csr, memory[:2], memory[1:4])
     with pytest.raises(ValueError, match="data: overlaps out"):
         kernels.csr_dot(memory[:4], *csr[1:], np.ones(3), memory[2:4])
+
+
+class TestTransposeSegments:
+    @pytest.mark.parametrize("dtype", ["f4", "f8"])
+    @pytest.mark.parametrize("n_columns", [1, 2, 3, 10])
+    @pytest.mark.parametrize("shape", SHAPES)
+    @pytest.mark.parametrize("n_segments", [1, 2, 3, 8, 60])
+    def test_each_segment_has_its_own_weights(self, kernels, shape, n_columns, dtype, n_segments):
+        """Borders fall between rows of the result and inside them."""
+        dense, data, indices, indptr = matrix(shape, dtype)
+        residual = numbers(shape[0], n_columns, dtype)
+        weights = numbers(n_segments, shape[0], dtype, seed=3)
+        start = numbers(shape[1], n_columns, dtype, seed=2)
+        length = max(1, -(-start.size // n_segments))
+        out = start.copy()
+        arguments = data, indices, indptr, residual, weights, length, out
+        assert kernels.csr_transpose_segments(*arguments) is out
+        wanted = np.zeros(start.size)
+        for u, own in enumerate(weights.astype("f8")):
+            whole = dense.T.astype("f8") @ (own[:, None] * residual.astype("f8"))
+            part = slice(u * length, (u + 1) * length)
+            wanted[part] = whole.ravel()[part]
+        close(out.ravel(), start.astype("f8").ravel() + wanted, dtype)
+
+    def test_equal_weights_give_the_bits_of_the_plain_product(self, compiled):
+        _, data, indices, indptr = matrix((300, 40))
+        residual = numbers(300, 3, "f8")
+        whole, cut = np.zeros((40, 3)), np.zeros((40, 3))
+        compiled.csr_transpose_accumulate(data, indices, indptr, residual, whole)
+        compiled.csr_transpose_segments(data, indices, indptr, residual, np.ones((4, 300)), 31, cut)
+        np.testing.assert_array_equal(cut, whole)
+
+    @pytest.mark.parametrize(("indices_type", "indptr_type"), INDEX_TYPES)
+    def test_index_types_and_slices_of_rows(self, kernels, indices_type, indptr_type):
+        dense, data, indices, indptr = matrix((50, 20), "f8", indices_type, indptr_type)
+        residual, out = numbers(30, 2, "f8"), np.zeros((20, 2))
+        weights = np.outer([1.0, 2.0], np.ones(30))
+        kernels.csr_transpose_segments(data, indices, indptr[10:41], residual, weights, 25, out)
+        factor = np.where(np.arange(40) < 25, 1.0, 2.0).reshape(20, 2)
+        close(out, factor * (dense[10:40].T @ residual), "f8")
+
+    def test_columns_need_no_order(self, kernels):
+        data, indices = np.array([1.0, 2.0, 3.0]), np.array([5, 0, 3])
+        weights = np.array([[1.0], [10.0], [100.0]])
+        out = np.zeros((6, 1))
+        kernels.csr_transpose_segments(
+            data, indices, np.array([0, 3]), np.ones((1, 1)), weights, 2, out
+        )
+        np.testing.assert_array_equal(out.ravel(), [2, 0, 0, 30, 0, 100])
+
+    @pytest.mark.parametrize(
+        ("changes", "error", "text"),
+        [
+            ({"weights": np.ones((2, 4))}, ValueError, r"weights: has shape \(2, 4\)"),
+            ({"weights": np.ones(3)}, ValueError, "weights: wants 2 dimension"),
+            ({"weights": np.ones((2, 3), "f4")}, TypeError, "weights: wants float64"),
+            ({"length": 0}, ValueError, "length: wants an integer of at least 1, got 0"),
+            ({"length": 3}, ValueError, "weights: 2 segments of 3 do not cover the 8 numbers"),
+            ({"length": "4"}, ValueError, "length: wants an integer"),
+            ({"residual": np.ones((3, 1))}, ValueError, r"residual: has shape \(3, 1\)"),
+            ({"residual": np.ones(3)}, ValueError, "residual: wants 2 dimension"),
+            ({"out": np.ones(8)}, ValueError, "out: wants 2 dimension"),
+            ({"indices": np.array([0, 4, 1])}, ValueError, "indices: row 1 names column 4 of 4"),
+            ({"indices": np.array([0, -1, 1])}, ValueError, "indices: row 1 names column -1 of 4"),
+            ({"indptr": np.array([0, 1, 2, 9])}, ValueError, "indptr: row 2 goes from 2 to 9"),
+        ],
+    )
+    def test_says_what_is_wrong(self, kernels, changes, error, text):
+        arguments = {
+            "data": np.ones(3),
+            "indices": np.array([0, 3, 1]),
+            "indptr": np.array([0, 1, 2, 3]),
+            "residual": np.ones((3, 2)),
+            "weights": np.ones((2, 3)),
+            "length": 4,
+            "out": np.zeros((4, 2)),
+            **changes,
+        }
+        with pytest.raises(error, match=text):
+            kernels.csr_transpose_segments(**arguments)
+
+    def test_refuses_memory_it_would_overwrite(self, kernels):
+        memory = np.ones((4, 2))
+        csr = np.ones(2), np.array([0, 1]), np.array([0, 1, 2])
+        with pytest.raises(ValueError, match="weights: overlaps out"):
+            kernels.csr_transpose_segments(*csr, np.ones((2, 2)), memory[:2], 4, memory)
