@@ -163,6 +163,119 @@ class TestCombine:
             v.append(0)  # refused while anything still exports the memory
 
 
+def rows_problem(n_rows, count, size, source, target):
+    rng = np.random.default_rng([n_rows, count, size])
+    factors = numbers(rng, (n_rows, count), "c16" if source == "c16" else "f8")
+    vectors = [numbers(rng, size, source) for _ in range(count)]
+    return factors, vectors, np.full((n_rows, size), np.nan, target)
+
+
+class TestCombineSegments:
+    @pytest.mark.parametrize(("source", "target"), TYPES)
+    @pytest.mark.parametrize("n_rows", [0, 1, 2, 3, 4, 5, 7, 8])
+    @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 5, 9])
+    @pytest.mark.parametrize("zeros", ["none", "some"])
+    def test_is_one_combine_per_row(self, kernels, n_rows, count, zeros, source, target):
+        factors, vectors, out = rows_problem(n_rows, count, 4099, source, target)
+        if zeros == "some":
+            factors[::2, 1::3] = 0
+        wanted = [kernels.combine(each, vectors, np.empty(4099, target)) for each in factors]
+        assert kernels.combine_segments(factors, vectors, out) is out
+        np.testing.assert_array_equal(out, np.reshape(wanted, out.shape))
+
+    @pytest.mark.parametrize(("source", "target"), TYPES[:3])
+    def test_same_bits_as_its_twin(self, compiled, source, target):
+        factors, vectors, out = rows_problem(3, 6, 4099, source, target)
+        twin = plain.combine_segments(factors, vectors, out.copy())
+        np.testing.assert_array_equal(compiled.combine_segments(factors, vectors, out), twin)
+
+    @pytest.mark.parametrize("threads", [2, 3])
+    def test_bits_do_not_depend_on_threads(self, kernels, threads, monkeypatch):
+        monkeypatch.setattr(slices, "SMALLEST", 1000)
+        factors, vectors, out = rows_problem(4, 6, 20_011, "f8", "f8")
+        once = kernels.combine_segments(factors, vectors, out).copy()
+        out.fill(np.nan)
+        kernels.combine_segments(factors, vectors, out, threads=threads)
+        np.testing.assert_array_equal(out, once)
+
+    @pytest.mark.parametrize("real_factors", [False, True])
+    def test_real_part_of_complex_sums(self, kernels, real_factors):
+        factors, vectors, _ = rows_problem(3, 5, 2500, "c16", "c16")
+        if real_factors:
+            factors = factors.real.copy()
+        whole = kernels.combine_segments(factors, vectors, np.empty((3, 2500), "c16"))
+        real = kernels.combine_segments(factors, vectors, np.full((3, 2500), np.nan))
+        np.testing.assert_allclose(real, whole.real, rtol=1e-13, atol=1e-13)
+
+    @pytest.mark.parametrize("absent", [None, np.full(50, np.nan), np.ones(3), "nothing"])
+    def test_a_vector_that_no_row_wants_is_never_looked_at(self, kernels, absent):
+        factors = np.array([[2.0, 0.0, -1.0], [1.0, -0.0, 1.0]])
+        out = kernels.combine_segments(
+            factors, [np.ones(50), absent, np.ones(50)], np.empty((2, 50))
+        )
+        np.testing.assert_array_equal(out, np.outer([1.0, 2.0], np.ones(50)))
+
+    def test_nan_stays_out_of_the_rows_that_have_0_for_it(self, kernels):
+        factors = np.array([[1.0, 0.0], [1.0, 1.0], [2.0, 0.0]])
+        out = kernels.combine_segments(factors, [np.ones(9), np.full(9, np.nan)], np.empty((3, 9)))
+        np.testing.assert_array_equal(out[::2], np.outer([1.0, 2.0], np.ones(9)))
+        assert np.isnan(out[1]).all()
+
+    @pytest.mark.parametrize("dtype", ["f4", "f8", "c16"])
+    def test_nothing_at_all_is_zero(self, kernels, dtype):
+        for factors, vectors in ((np.zeros((2, 0)), []), (np.zeros((2, 2)), [None, None])):
+            out = kernels.combine_segments(factors, vectors, np.full((2, 3000), np.nan, dtype))
+            np.testing.assert_array_equal(out, np.zeros((2, 3000)))
+
+    @pytest.mark.parametrize(
+        ("factors", "vectors", "out", "error", "text"),
+        [
+            (np.ones((2, 1)), [np.ones(3)], np.ones(3), ValueError, "out: wants 2 dimension"),
+            (np.ones((2, 1)), [np.ones(3)], [[0.0]], TypeError, "out: wants a numpy array"),
+            (np.ones((2, 1)), [np.ones(3)], np.ones((3, 3)), ValueError, "out: has 3 rows.* 2 "),
+            (np.ones((2, 1)), [np.ones(3)], np.ones((2, 6))[:, ::2], ValueError, "C-contiguous"),
+            (np.ones((2, 2)), [np.ones(3)], np.ones((2, 3)), ValueError, "2 of them for 1 "),
+            (np.ones(2), [np.ones(3)], np.ones((2, 3)), ValueError, "coefficients: wants 2 dim"),
+            (np.full((2, 1), "x"), [np.ones(3)], np.ones((2, 3)), TypeError, "wants numbers"),
+            (
+                np.ones((2, 1)),
+                [np.ones(4)],
+                np.ones((2, 3)),
+                ValueError,
+                r"vectors\[0\]: has shape",
+            ),
+            (np.ones((2, 1)), [None], np.ones((2, 3)), TypeError, r"vectors\[0\]: .* NoneType"),
+            (np.ones((2, 1)), [np.ones(3)], np.ones((2, 3), "c16"), TypeError, "complex128, got"),
+            (1j * np.ones((2, 1)), [np.ones(3)], np.ones((2, 3)), TypeError, "complex128, got"),
+            (
+                1j * np.ones((2, 1)),
+                [np.ones(3, "c16")],
+                np.ones((2, 3), "f4"),
+                TypeError,
+                "out: wants float64 or complex128",
+            ),
+            (
+                np.ones((2, 2)),
+                [np.ones(3), np.ones(3, "f4")],
+                np.ones((2, 3)),
+                TypeError,
+                r"vectors\[1\]: wants float64, got <f4",
+            ),
+            (np.ones((2, 1)), iter([np.ones(3)]), np.ones((2, 3)), TypeError, "wants a sequence"),
+        ],
+    )
+    def test_says_what_is_wrong(self, kernels, factors, vectors, out, error, text):
+        with pytest.raises(error, match=text):
+            kernels.combine_segments(factors, vectors, out)
+
+    def test_refuses_overlap_and_threads_that_are_none(self, kernels):
+        memory = np.ones((3, 8))
+        with pytest.raises(ValueError, match=r"vectors\[0\]: overlaps out"):
+            kernels.combine_segments(np.ones((2, 1)), [memory[1]], memory[:2])
+        with pytest.raises(ValueError, match=r"threads: .* got 0"):
+            kernels.combine_segments(np.ones((2, 1)), [memory[2]], memory[:2], 0)
+
+
 class TestAccumulate:
     @pytest.mark.parametrize(("source", "target"), TYPES)
     @pytest.mark.parametrize("size", SIZES)
