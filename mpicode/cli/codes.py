@@ -25,7 +25,7 @@ def add_parser(subparsers: Any) -> None:
         "with -n also what it costs and what it loses with so many workers missing. With "
         "--compare and -n: all schemes that can be built at one load, side by side.",
     )
-    parser.add_argument("name", nargs="?", metavar="NAME", help="a scheme")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="a scheme; several to compare")
     parser.add_argument("-n", "--workers", type=int, metavar="WORKERS", help="number of workers")
     parser.add_argument(
         "--set",
@@ -45,7 +45,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--sets", type=int, default=300, metavar="COUNT", help="sets tried per row (default 300)"
     )
-    parser.add_argument("--compare", action="store_true", help="all schemes at one load")
+    parser.add_argument("--compare", action="store_true", help="schemes at one load")
     parser.add_argument(
         "--load", type=int, metavar="SHARES", help="to compare at: copies of the data (default 3)"
     )
@@ -66,13 +66,13 @@ def command(args: argparse.Namespace) -> int:
 
         facts = compare(args)
         lines = table(facts)
-    elif args.name is None:
+    elif not args.names:
         facts = _all()
         lines = _list(facts)
     else:
         from .codes_one import describe, one
 
-        facts = scheme(args.name) | one(args)
+        facts = scheme(*args.names) | one(args)
         lines = describe(facts)
     if args.json:
         print(json.dumps(facts, indent=2))
@@ -86,17 +86,17 @@ def command(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> None:
     """Refuse options that do not go together."""
     if args.compare:
-        if args.name is not None:
-            raise ConfigError(f"--compare: compares all schemes, not {args.name!r} alone")
         if args.workers is None:
             raise ConfigError("--compare: wants -n WORKERS with it")
     else:
         for option in _COMPARING:
             if getattr(args, option) is not None:
                 raise ConfigError(f"--{option}: wants --compare with it")
+        if len(args.names) > 1:
+            raise ConfigError(f"{' '.join(args.names)}: several schemes want --compare")
         if args.workers is None and args.set:
             raise ConfigError("--set: wants a NAME and -n WORKERS with it")
-        if args.name is None and args.workers is not None:
+        if not args.names and args.workers is not None:
             raise ConfigError("-n: wants the NAME of a scheme with it")
     if args.workers is None:
         for option in ("failures", "lost"):

@@ -30,7 +30,7 @@ HEADS = (
 
 
 def compare(args: argparse.Namespace) -> dict[str, Any]:
-    """Build every scheme at the load and try each on the same lost workers."""
+    """Build the schemes at the load and try each on the same lost workers."""
     from ..codes.comparison import at_load, mean_load
 
     own, of_failures = parse_settings(args.set)
@@ -41,7 +41,7 @@ def compare(args: argparse.Namespace) -> dict[str, Any]:
         raise ConfigError(f"--plot: draws against failures.{trials.severity}, so leave it open")
     load = LOAD if args.load is None else args.load
     n_segments = 1 if args.segments is None else args.segments
-    built, refused = at_load(args.workers, load, n_segments, args.seed)
+    built, refused = at_load(args.workers, load, n_segments, args.seed, args.names or None)
     shown = args.workers // 4 if args.lost is None else args.lost
     n_lost = {shown} if args.plot is None else {*range(args.workers // 2 + 1), shown}
     return {

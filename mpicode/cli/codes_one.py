@@ -25,9 +25,10 @@ def one(args: argparse.Namespace) -> dict[str, Any]:
 
     parameters, of_failures = parse_settings(args.set)
     trials = Trials(args.failures, of_failures, args.sets, args.seed)
-    code = make(args.name, n_workers=args.workers, seed=args.seed, **parameters)
+    (name,) = args.names
+    code = make(name, n_workers=args.workers, seed=args.seed, **parameters)
     if not isinstance(code, GradientCode):
-        raise ConfigError(f"-n: {args.name!r} is a {code.family} code; wants a gradient code")
+        raise ConfigError(f"-n: {name!r} is a {code.family} code; wants a gradient code")
     n_lost = _lost_numbers(code) if args.lost is None else [args.lost]
     facts: dict[str, Any] = {"code": costs(code, parameters)}
     if args.failures is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,9 +25,15 @@ class Candidate(NamedTuple):
 
 
 def at_load(
-    n_workers: int, load: int, n_segments: int = 1, seed: int = 0
+    n_workers: int,
+    load: int,
+    n_segments: int = 1,
+    seed: int = 0,
+    names: Sequence[str] | None = None,
 ) -> tuple[list[Candidate], dict[str, str]]:
     """Build every gradient code in which a worker holds ``load`` of ``n_workers`` equal shares.
+
+    names : the schemes looked at; all if None
 
     Returns those that exist, and why the others do not, by label. A scheme without segments is
     built without them.
@@ -39,7 +46,8 @@ def at_load(
         raise ConfigError(f"code.n_segments: wants at least 1, got {n_segments}")
     built: list[Candidate] = []
     refused: dict[str, str] = {}
-    for name, cls in CODES.items():
+    for name in CODES if names is None else names:
+        cls = CODES[name]
         if not issubclass(cls, GradientCode):
             continue
         try:

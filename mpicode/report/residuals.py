@@ -63,7 +63,7 @@ def _figure(curves: Sequence[Curve], n_workers: int, title: str) -> Figure:
         axes.set_title(which, loc="left", fontsize=11)
         axes.set_xlabel("lost workers")
         axes.set_yscale("log")
-        _name_the_exact(axes, exact)
+        _name_the_exact(axes, exact, seen.max())
         axes.xaxis.get_major_locator().set_params(integer=True)
         plain(axes)
     figure.legend(loc="outside lower center", ncols=n_columns, frameon=False, fontsize=9)
@@ -76,9 +76,9 @@ def _uncoded(axes: Axes, n_workers: int, label: str | None) -> None:
     axes.plot(lost, lost / n_workers, color="0.6", linewidth=4, zorder=0, alpha=0.6, label=label)
 
 
-def _name_the_exact(axes: Axes, exact: float) -> None:
+def _name_the_exact(axes: Axes, exact: float, highest: float) -> None:
     """Put the word where the axis, being logarithmic, cannot have its zero."""
-    powers = 10.0 ** np.arange(np.ceil(np.log10(exact * 1.01)), 1)
-    axes.set_ylim(exact / 1.6, 1.6)
+    powers = 10.0 ** np.arange(np.ceil(np.log10(exact * 1.01)), np.log10(highest) + 1e-9)
+    axes.set_ylim(exact / 1.6, 1.6 * highest)
     axes.set_yticks([exact, *powers], ["exact", *(f"{p:g}" for p in powers)])
     axes.minorticks_off()

@@ -179,6 +179,13 @@ def test_what_is_compared_as_json(run):
     assert told == {name for name in codes.names() if codes.CODES[name].family == "gradient"}
 
 
+def test_only_those_named_are_compared(run):
+    arguments = ("cyclic", "uncoded", "--compare", "-n", "12", "--sets", "5", "--json")
+    facts = json.loads(run(*arguments).out)
+    assert [each["label"] for each in facts["schemes"]] == ["cyclic"]
+    assert list(facts["not_built"]) == ["uncoded"]
+
+
 def test_the_least_residual_comes_first(run):
     lines = run("--compare", "-n", "12", "--lost", "5", "--sets", "20").err.splitlines()
     rows = lines[3 : lines.index("", 3)]
@@ -233,7 +240,8 @@ def test_a_picture_has_all_numbers_of_lost_workers(run, tmp_path):
         (("cyclic", "-n", "4", "--set", "failures.n_lost=1"), "wants --failures NAME"),
         (("cyclic", "-n", "4", "--load", "2"), "--load: wants --compare"),
         (("cyclic", "-n", "4", "--plot", "x.png"), "--plot: wants --compare"),
-        (("cyclic", "-n", "4", "--compare"), "--compare: compares all schemes, not 'cyclic'"),
+        (("cyclic", "uncoded", "-n", "4"), "cyclic uncoded: several schemes want --compare"),
+        (("cyclc", "-n", "4", "--compare"), "did you mean 'cyclic'"),
         (("--compare",), "--compare: wants -n"),
         (("--compare", "-n", "4", "--load", "5"), "load: wants 1 to 4 of 4 shares, got 5"),
         (("--compare", "-n", "4", "--segments", "0"), r"code\.n_segments: wants at least 1, got 0"),

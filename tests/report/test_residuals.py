@@ -48,6 +48,13 @@ def test_a_mean_is_not_called_exact_where_a_bad_set_is_known(figure):
     assert np.isfinite(heights(right, 0)).all()
 
 
+def test_an_estimate_worse_than_none_is_in_the_picture(figure):
+    worse = Curve("worse", [0, 1, 2], [0, 2, 11], [0, 3, 20])
+    left, right = figure([worse, APPROXIMATE]).axes
+    assert left.get_ylim()[1] == right.get_ylim()[1] > 20
+    assert [text.get_text() for text in left.get_yticklabels()][-2:] == ["1", "10"]
+
+
 def test_many_curves_are_told_apart(figure):
     many = [APPROXIMATE._replace(label=f"code {i}") for i in range(25)]
     left, _ = figure(many).axes
