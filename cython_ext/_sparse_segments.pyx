@@ -1,7 +1,7 @@
 """A transposed CSR product whose result is cut into segments; see mpicode/kernels/__init__.py."""
 
 from libc.stdint cimport int32_t, int64_t, uint32_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from buffers cimport (
@@ -26,6 +26,11 @@ ctypedef fused floating:
 ctypedef fused index:
     int32_t
     int64_t
+
+
+cdef extern from "rows.h" nogil:
+    void mpicode_add_row_f32(float value, const float* source, float* target, Py_ssize_t size)
+    void mpicode_add_row_f64(double value, const double* source, double* target, Py_ssize_t size)
 
 
 cdef struct Shape:
@@ -57,35 +62,49 @@ cdef inline void scale(
             scaled[u * shape.n_columns + k] = weight * residual[row * shape.n_columns + k]
 
 
-cdef bint add_row(
+cdef inline bint add_one(
     const floating* data, const index* indices, Py_ssize_t size, const floating* scaled,
-    floating* out, const Shape* shape,
+    floating* out, size_t bound, size_t length,
+) noexcept nogil:
+    """Add one row times its residual to out; False if an index is outside."""
+    cdef Py_ssize_t entry
+    cdef size_t column, low = 0  # where the segment of the entry before begins
+    cdef floating factor = scaled[0]
+    for entry in range(size):
+        column = place(indices[entry])
+        if column >= bound:
+            return False
+        if column - low >= length:
+            low = column // length
+            factor = scaled[low]
+            low *= length
+        out[column] += data[entry] * factor
+    return True
+
+
+cdef inline bint add_outer(
+    const floating* data, const index* indices, Py_ssize_t size, const floating* scaled,
+    floating* out, size_t bound, Py_ssize_t length, Py_ssize_t width,
 ) noexcept nogil:
     """Add the outer product of one row with its residuals to out; False if an index is outside."""
-    cdef Py_ssize_t entry, first, k, border, u, width = shape.n_columns
-    cdef Py_ssize_t segment = 0, low = 0, high = shape.length  # the segment of the entry before
-    cdef const floating* factors
+    cdef Py_ssize_t entry, first, k, border, segment
     cdef floating* target
-    cdef size_t bound = shape.n_features
-    if index is int32_t:
-        bound = min(bound, <size_t> 1 << 31)
     for entry in range(size):
         if place(indices[entry]) >= bound:
             return False
         first = place(indices[entry]) * width
         target = out + first
-        if not low <= first < high:
-            segment = first // shape.length
-            low, high = segment * shape.length, (segment + 1) * shape.length
         # more than once only where a border lies inside this row of the result
-        u, k = segment, 0
+        segment, k = first // length, 0
         while k < width:
-            border = min(width, (u + 1) * shape.length - first)
-            factors = scaled + u * width
-            while k < border:
-                target[k] += data[entry] * factors[k]
-                k += 1
-            u += 1
+            border = min(width, (segment + 1) * length - first)
+            if floating is float:
+                mpicode_add_row_f32(
+                    data[entry], scaled + segment * width + k, target + k, border - k)
+            else:
+                mpicode_add_row_f64(
+                    data[entry], scaled + segment * width + k, target + k, border - k)
+            segment, k = segment + 1, border
     return True
 
 
@@ -96,12 +115,22 @@ cdef Py_ssize_t over_rows(
 ) noexcept nogil:
     """The whole product; returns the first row that is not a row of X, or -1."""
     cdef Py_ssize_t row, start, stop
+    cdef size_t bound = shape.n_features
+    cdef bint good
+    if index is int32_t:
+        bound = min(bound, <size_t> 1 << 31)
     for row in range(shape.n_rows):
         start, stop = pointer(indptr, row), pointer(indptr, row + 1)
         if not 0 <= start <= stop <= shape.n_entries:
             return row
         scale(residual, weights, scaled, row, shape)
-        if not add_row(data + start, indices + start, stop - start, scaled, out, shape):
+        if shape.n_columns == 1:
+            good = add_one(data + start, indices + start, stop - start, scaled, out, bound,
+                           shape.length)
+        else:
+            good = add_outer(data + start, indices + start, stop - start, scaled, out, bound,
+                             shape.length, shape.n_columns)
+        if not good:
             return row
     return -1
 
@@ -142,7 +171,7 @@ cdef bint multiply(
         for i in range(5):
             if overlap(&views[i], &views[5]):
                 return False
-        scaled = malloc((shape.n_segments * shape.n_columns + 1) * sizeof(double))
+        scaled = calloc(shape.n_segments * shape.n_columns + 1, sizeof(double))
         if scaled == NULL:
             raise MemoryError
         with nogil:

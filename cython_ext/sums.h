@@ -89,10 +89,13 @@ typedef void (*mpicode_tile)(MPICODE_TILE_ARGUMENTS);
     MPICODE_WIDE static void NAME##_##ROWS##_##COUNT(MPICODE_TILE_ARGUMENTS) {                     \
         MPICODE_STREAMS##COUNT(SOURCE)                                                             \
         MPICODE_ROWS##ROWS(COUNT, TARGET)                                                          \
-        if (fresh)                                                                                 \
+        if (fresh) {                                                                               \
+            MPICODE_APART                                                                          \
             for (ptrdiff_t e = 0; e < size; e++) { MPICODE_EACH##ROWS(MPICODE_BEGIN, COUNT) }      \
-        else                                                                                       \
+        } else {                                                                                   \
+            MPICODE_APART                                                                          \
             for (ptrdiff_t e = 0; e < size; e++) { MPICODE_EACH##ROWS(MPICODE_GROW, COUNT) }       \
+        }                                                                                          \
     }
 
 /* The tiles of one type: NAME[k - 1] for two rows, NAME[4 + k - 1] for four, k vectors each. */
