@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
+from scipy.linalg import lapack
 
 from ..errors import ConfigError
 from .designs import Design, placement
 from .designs.known import Assignment
 from .gram import GramCode
+
+Matrix = npt.NDArray[np.float64]
 
 
 class DesignCode(GramCode):
@@ -66,7 +70,60 @@ class DesignCode(GramCode):
         return [{k: v for k, v in each.items() if k != "load"} for each in sets]
 
 
-def per_worker(assignment: Assignment, vectors: npt.NDArray[np.float64]) -> Any:
+class VectorCode(DesignCode):
+    """A worker weights each segment alike in all its blocks, by a vector of its own.
+
+    vectors : (n_workers, n_segments)
+
+    Where any two workers share equally many blocks (block designs), the inner products of the
+    messages are ``(load - overlap) diag(|V[i]|^2) + overlap V V'``, so their inverse is known
+    (Woodbury) and decoding takes one system of n_segments numbers, whoever answered. With one
+    segment that is the constant coefficient of Kadhe, Koyluoglu & Ramchandran (ISIT 2019).
+    """
+
+    def draw(self, shape: tuple[int, int], rng: np.random.Generator) -> Matrix:
+        """Return the vectors, of this shape; none of them is 0."""
+        raise NotImplementedError
+
+    def weighted(self, assignment: Assignment, n_segments: int, rng: np.random.Generator) -> Any:
+        """Weight segment u by ``vectors[i, u]`` in all blocks of worker i."""
+        self.vectors = self.draw((assignment.shape[1], n_segments), rng)
+        self._shared = _shared(assignment)
+        return per_worker(assignment, self.vectors)
+
+    @cached_property
+    def _balanced(self) -> tuple[Matrix, Matrix, Matrix] | None:
+        """What the closed form needs, None unless any two workers share equally many blocks."""
+        if self._shared is None:
+            return None
+        load, overlap = self._shared
+        squares = (self.vectors**2).sum(axis=1)
+        alone = load * self.vectors.T / ((load - overlap) * squares)
+        return alone, self.vectors * (overlap / load), np.eye(self.n_segments)
+
+    def solve(self, arrived: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+        """Return the coefficients of least residual, in closed form on block designs.
+
+        arrived : (n_messages,) bool      returns (n_segments, n_messages), 0 where nothing arrived
+        """
+        if self._balanced is None:
+            return super().solve(arrived)
+        alone, shared, identity = self._balanced
+        left = alone * arrived
+        inverse = lapack.dposv(identity + left @ shared, identity)[1]
+        coefficients: Matrix = inverse @ left
+        return coefficients
+
+
+def _shared(assignment: Assignment) -> tuple[int, int] | None:
+    """Return load and overlap if any two workers share equally many blocks but not all."""
+    common = assignment.T.astype(np.intp) @ assignment
+    load, overlap = int(common[0, 0]), int(common[0, -1])
+    wanted = (load - overlap) * np.eye(len(common), dtype=np.intp) + overlap
+    return (load, overlap) if load > overlap and np.array_equal(common, wanted) else None
+
+
+def per_worker(assignment: Assignment, vectors: Matrix) -> Any:
     """Return the coefficients if a worker weights a segment alike in all its blocks.
 
     vectors : (n_workers, n_segments)      returns (n_workers, n_segments * n_blocks), sparse

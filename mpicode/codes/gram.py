@@ -91,16 +91,16 @@ class GramCode(GradientCode):
 
         arrived : (n_messages,) bool      returns (n_segments, n_messages), 0 where nothing arrived
         """
-        missing = np.flatnonzero(~arrived)
+        missing = (~arrived).nonzero()[0]
         if 2 * missing.size <= self.n_messages and self._all is not None:
             inverse, everything = self._all
             if not missing.size:
                 return everything.copy()
             # P is symmetric: its rows stand for its columns.
             rows = inverse[missing]
-            _, change, _ = lapack.dposv(rows[:, missing], everything[:, missing].T)
+            change = lapack.dposv(rows.take(missing, 1), everything.take(missing, 1).T)[1]
             coefficients: npt.NDArray[np.float64] = everything - change.T @ rows
-            coefficients[:, missing] = 0.0
+            coefficients *= arrived
             return coefficients
         found = np.flatnonzero(arrived)
         gram, sums = self.products

@@ -9,6 +9,8 @@ from mpicode.codes.designs import bibd
 from mpicode.codes.gram import GramCode
 
 CASES = [
+    ("munim-diagonal", {"n_workers": 9, "design": "bibd", "n_segments": 4, "epsilon": 0.9}),
+    ("munim-diagonal", {"n_workers": 16, "design": "bibd", "replication": 6, "n_blocks": 48}),
     ("munim-diagonal", {"n_workers": 13, "design": "bibd"}),
     ("munim-diagonal", {"n_workers": 91, "design": "bibd", "replication": 10}),
     ("munim-diagonal", {"n_workers": 16, "design": "srg", "epsilon": 0.3}),

@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 
 from ...errors import ConfigError
-from ..design_code import DesignCode, per_worker
-from ..designs.known import Assignment
+from ..design_code import Matrix, VectorCode
 
 
-class MunimDiagonal(DesignCode):
+class MunimDiagonal(VectorCode):
     """Workers of a design weight each segment by a random number; short answers, approximate sum.
 
     epsilon : the numbers are uniform on [1 - epsilon, 1 + epsilon], of either sign; 0: signs alone
@@ -37,9 +36,8 @@ class MunimDiagonal(DesignCode):
         self.epsilon = epsilon
         super().__init__(**rest)
 
-    def weighted(self, assignment: Assignment, n_segments: int, rng: np.random.Generator) -> Any:
-        """Weight segment u by V[i, u] in all blocks of worker i."""
-        shape = (assignment.shape[1], n_segments)
+    def draw(self, shape: tuple[int, int], rng: np.random.Generator) -> Matrix:
+        """Return random numbers of either sign, of this shape."""
         sign = rng.integers(2, size=shape) * 2 - 1
         size = rng.uniform(1 - self.epsilon, 1 + self.epsilon, size=shape)
-        return per_worker(assignment, sign * size)
+        return np.asarray(sign * size)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from ..design_code import DesignCode, per_worker
-from ..designs.known import Assignment
+from ..design_code import Matrix, VectorCode
 
 
-class Stacked(DesignCode):
+class Stacked(VectorCode):
     """Workers of a design send the sum of the segments of their gradient: the naive baseline.
 
     A message cannot tell the segments apart, so however many answers there are, each segment of
@@ -20,6 +17,6 @@ class Stacked(DesignCode):
 
     name = "stacked"
 
-    def weighted(self, assignment: Assignment, n_segments: int, rng: np.random.Generator) -> Any:
-        """Weight every segment by 1."""
-        return per_worker(assignment, np.ones((assignment.shape[1], n_segments)))
+    def draw(self, shape: tuple[int, int], rng: np.random.Generator) -> Matrix:
+        """Return ones."""
+        return np.ones(shape)
