@@ -86,6 +86,31 @@ def sums(size, repeats, threads):
         print(f"  noise                 {spread(seconds['again'] / mine)}")
 
 
+def segments(size, repeats):
+    """Print decoding of several segments against a combine for each, and BLAS on stacked rows."""
+    rng = np.random.default_rng(0)
+    for n_rows, count in ((2, 12), (4, 12), (4, 30)):
+        length = size // n_rows
+        stacked = rng.standard_normal((count, length))
+        vectors, out = list(stacked), np.empty((n_rows, length))
+        factors = rng.standard_normal((n_rows, count))
+        seconds = race(
+            {
+                "ours": lambda f=factors, v=vectors, o=out: kernels.combine_segments(f, v, o),
+                "combine": lambda f=factors, v=vectors, o=out: [
+                    kernels.combine(each, v, row) for each, row in zip(f, o, strict=True)
+                ],
+                "gemm": lambda f=factors, s=stacked, o=out: np.matmul(f, s, out=o),
+            },
+            repeats,
+        )
+        mine = seconds["ours"]
+        print(f"combine_segments, {n_rows} rows of {count} vectors of {length} float64")
+        print(f"  milliseconds          {spread(1e3 * mine)}")
+        print(f"  combine, row by row   {spread(seconds['combine'] / mine)}    times as long")
+        print(f"  gemm, if stacked      {spread(seconds['gemm'] / mine)}    times as long")
+
+
 def line(title, contestants, repeats):
     seconds = race(contestants, repeats)
     mine, other = (seconds[name] for name in contestants)
@@ -123,6 +148,20 @@ def products(repeats):
             {
                 "ours": lambda r=residual, g=gradient: kernels.csr_transpose_accumulate(*csr, r, g),
                 "scipy": lambda r=residual, g=gradient: np.add(g, X.T @ r, out=g),
+            },
+            repeats,
+        )
+        weights, rows = rng.standard_normal((4, n_rows)), residual.reshape(n_rows, width)
+        into, length = gradient.reshape(n_features, width), -(-gradient.size // 4)
+        line(
+            "csr_transpose_segments, 4 segments",
+            {
+                "ours": lambda r=rows, w=weights, n=length, g=into: kernels.csr_transpose_segments(
+                    *csr, r, w, n, g
+                ),
+                "one segment": lambda r=residual, g=gradient: kernels.csr_transpose_accumulate(
+                    *csr, r, g
+                ),
             },
             repeats,
         )
@@ -183,6 +222,7 @@ def main():
                 library = f"{pool['internal_api']} {pool['version']} {pool.get('architecture')}"
                 print(f"BLAS of numpy and scipy: {library}, {pool['num_threads']} thread(s)")
         sums(arguments.size, arguments.repeats, arguments.threads)
+        segments(arguments.size, arguments.repeats)
     products(arguments.repeats)
     residuals(arguments.repeats)
     small(arguments.repeats)
