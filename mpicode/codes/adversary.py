@@ -88,6 +88,7 @@ class _Search:
         self._holds = np.zeros((code.n_workers, code.n_blocks))
         for worker in range(code.n_workers):
             self._holds[worker, code.blocks(worker)] = 1
+        self._holders = self._holds.sum(axis=0)
         self._keys: dict[bytes, Key] = {}
         self._largest = [0.0, 0.0]
         self.n_left = budget
@@ -106,7 +107,7 @@ class _Search:
             return found
         residual, amplification = damage(self._code, lost[None])[0]
         numbers = (_rounded(residual if residual > EXACT else 0.0), _rounded(amplification))
-        danger = float((DECAY ** self._holds[~lost].sum(axis=0)).sum())
+        danger = float((DECAY ** (self._holders - self._holds[lost].sum(axis=0))).sum())
         first, second = numbers if self._target == "residual" else numbers[::-1]
         key = self._keys[name] = (first, second, _rounded(danger))
         self.n_left -= 1

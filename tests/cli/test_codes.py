@@ -7,6 +7,7 @@ import pytest
 from mpicode import codes
 from mpicode.cli.codes import add_parser
 from mpicode.cli.codes_one import ROWS
+from mpicode.codes.failures import FAILURES
 from mpicode.errors import ConfigError
 
 
@@ -140,6 +141,14 @@ def test_failures_as_told(run):
 def test_failures_as_often_as_so_many_lost(run):
     found = run("cyclic", "-n", "8", "--failures", "bernoulli", "--lost", "3", "--json").out
     assert [row["probability"] for row in json.loads(found)["lost"]] == [0.375]
+
+
+def test_the_help_names_all_failures(capsys):
+    parser = argparse.ArgumentParser()
+    add_parser(parser.add_subparsers())
+    with pytest.raises(SystemExit):
+        parser.parse_args(["codes", "--help"])
+    assert f"who is lost: {', '.join(FAILURES)} " in " ".join(capsys.readouterr().out.split())
 
 
 def test_an_adversary_by_name(run):
