@@ -43,8 +43,8 @@ def generator(length: int, dimension: int, seed: int = 0) -> Matrix:
     matrix = best_of(DRAWS_BEYOND, length, dimension, seed)
     rng = np.random.default_rng([seed, length, dimension, 1])
     sets = fixed_sets(length, length - dimension, rng)
-    worst, _ = worst_sets(partial(conditions, matrix), sets, length)
-    if worst > MAX_AMPLIFICATION:
+    worst, _ = worst_sets(partial(conditions, matrix), sets, length, MAX_AMPLIFICATION)
+    if not worst <= MAX_AMPLIFICATION:
         raise ConfigError(
             f"code.replication: with {length} copies and {dimension} segments some sets of answers "
             f"amplify rounding {worst:.0e} times, more than {MAX_AMPLIFICATION:.0e}; take fewer "

@@ -11,6 +11,7 @@ from scipy import sparse
 from ...errors import ConfigError
 from ..base import Decoder, GradientCode
 from ..checks import blocks_per_part, check_stragglers
+from ..sets import Sets
 from .cyclic import Cyclic
 
 
@@ -76,6 +77,10 @@ class PartialStragglers(GradientCode):
         """Return a decoder that counts first and second messages."""
         self.check_kind(kind)
         return TwoCountsDecoder(self, self._n_coded)
+
+    def hard_sets(self, n_lost: int) -> Sets:
+        """Add the sets that are hard for the second messages."""
+        return np.concatenate([super().hard_sets(n_lost), self._coded.hard_sets(n_lost)])
 
     @classmethod
     def for_load(cls, n_workers: int, load: int, n_segments: int = 1) -> list[dict[str, Any]]:

@@ -39,15 +39,6 @@ class TightCode(GradientCode):
         n_workers, n_pieces = encoding.shape
         scaled = scale_rows(encoding, n_segments)
         self._completions = Completions(scaled, n_segments, n_stragglers)
-        rng = np.random.default_rng([n_workers, n_stragglers, n_segments])
-        sets = fixed_sets(n_workers, n_stragglers, rng)
-        worst, self._hardest = worst_sets(self._completions.amplifications, sets, n_workers)
-        if worst > MAX_AMPLIFICATION:
-            raise ConfigError(
-                f"code.n_stragglers: {self.name!r} with {n_workers} workers of which "
-                f"{n_stragglers} may be missing amplifies rounding {worst:.0e} times, more than "
-                f"{MAX_AMPLIFICATION:.0e}; take {remedy}"
-            )
         super().__init__(
             np.repeat(scaled, share, axis=1),
             np.arange(n_workers),
@@ -56,6 +47,18 @@ class TightCode(GradientCode):
             n_segments=n_segments,
             max_stragglers=n_stragglers,
         )
+        rng = np.random.default_rng([n_workers, n_stragglers, n_segments])
+        sets = fixed_sets(n_workers, n_stragglers, rng)
+        sets = np.concatenate([super().hard_sets(n_stragglers), sets])
+        worst, self._hardest = worst_sets(
+            self._completions.amplifications, sets, n_workers, MAX_AMPLIFICATION
+        )
+        if not worst <= MAX_AMPLIFICATION:
+            raise ConfigError(
+                f"code.n_stragglers: {self.name!r} with {n_workers} workers of which "
+                f"{n_stragglers} may be missing amplifies rounding {worst:.0e} times, more than "
+                f"{MAX_AMPLIFICATION:.0e}; take {remedy}"
+            )
 
     def solve(self, arrived: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
         """Complete the coefficients for all messages; least squares where too few arrived."""

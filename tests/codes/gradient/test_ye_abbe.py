@@ -143,9 +143,9 @@ def test_a_variant_that_would_lose_half_the_digits_is_refused(variant, n, s, m):
 
 
 def test_every_code_of_up_to_thirty_workers_can_be_had():
-    for n in (2, 5, 13, 24, 30):
-        for s in range(0, n, 1 + n // 5):
-            for m in range(1, n - s + 1, 1 + n // 4):
+    for n in (2, 5, 13, 30):
+        for s in range(0, n, 1 + n // 4):
+            for m in range(1, n - s + 1, 1 + n // 3):
                 code = codes.make("ye-abbe", n_workers=n, n_stragglers=s, n_segments=m)
                 assert code.max_stragglers == s
 
