@@ -138,16 +138,17 @@ def scheme(name: str) -> dict[str, Any]:
 
 def documentation(cls: type) -> str:
     """Return what a class says of itself, and what those say that it hands parameters on to."""
-    texts = []
+    speakers = [cls]
     for base in cls.__mro__:
         constructor = vars(base).get("__init__")
         if constructor is None or base is object:
             continue
-        texts.append(inspect.cleandoc(base.__doc__ or ""))
+        if base is not cls:
+            speakers.append(base)
         parameters = inspect.signature(constructor).parameters.values()
         if all(parameter.kind is not inspect.Parameter.VAR_KEYWORD for parameter in parameters):
             break
-    return "\n\n".join(texts)
+    return "\n\n".join(inspect.cleandoc(each.__doc__ or "") for each in speakers)
 
 
 def _list(schemes: list[dict[str, Any]]) -> list[str]:

@@ -48,6 +48,8 @@ def test_json_goes_to_stdout_alone(run):
 @pytest.mark.parametrize("name", codes.names())
 def test_every_parameter_is_explained(run, name):
     one = json.loads(run(name, "--json").out)
+    assert one["description"].startswith(one["summary"])
+    assert one["summary"] == codes.CODES[name].__doc__.splitlines()[0]
     explained = {line.partition(" : ")[0].strip() for line in one["description"].splitlines()}
     assert set(one["parameters"]) <= explained
 
