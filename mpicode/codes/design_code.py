@@ -117,9 +117,10 @@ class VectorCode(DesignCode):
 
 def _shared(assignment: Assignment) -> tuple[int, int] | None:
     """Return load and overlap if any two workers share equally many blocks but not all."""
-    common = assignment.T.astype(np.intp) @ assignment
+    held = assignment.astype(float)
+    common = held.T @ held
     load, overlap = int(common[0, 0]), int(common[0, -1])
-    wanted = (load - overlap) * np.eye(len(common), dtype=np.intp) + overlap
+    wanted = (load - overlap) * np.eye(len(common)) + overlap
     return (load, overlap) if load > overlap and np.array_equal(common, wanted) else None
 
 

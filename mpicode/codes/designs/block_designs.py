@@ -14,6 +14,9 @@ from .known import Assignment, Known, choose
 
 Incidence = npt.NDArray[np.bool_]
 
+# With more blocks for each worker than this the blocks of any data would be tiny.
+BLOCKS = 20
+
 
 def bibd(n_workers: int, replication: int | None = None, load: int | None = None) -> Assignment:
     """Return a balanced incomplete block design, (n_blocks, n_workers) of 0 and 1.
@@ -34,7 +37,8 @@ def known_bibds(n: int) -> list[Known]:
     Hyperplanes of projective and affine spaces over finite fields, Steiner triple systems (Bose;
     Skolem), quadratic residues (Paley) and quartic residues (Lehmer), and the biplane of order 4.
     """
-    found = sorted(_families(n), key=lambda d: (_overlap(d, n), d.n_blocks))
+    found = [design for design in _families(n) if design.n_blocks <= BLOCKS * n]
+    found.sort(key=lambda d: (_overlap(d, n), d.n_blocks))
     first: dict[int, Known] = {}
     for design in found:
         first.setdefault(design.replication, design)

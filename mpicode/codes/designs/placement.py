@@ -46,6 +46,7 @@ def placement(
 def _bi_regular(n: int, m: int, replication: int | None, load: int | None, seed: int) -> Assignment:
     if replication is None:
         replication = min(n, m + 1) if load is None else load
+        _check_load(replication, n)
     return bi_regular(n, replication if load is None else load, replication, seed)
 
 
@@ -59,9 +60,13 @@ def _coset(n: int, m: int, replication: int | None, load: int | None) -> Assignm
             f"{replication} with load {load} and {m} segments; nearest valid: {load * m}"
             + (f" or {load * m + m}" if load < n_blocks else "")
         )
+    _check_load(load, n_blocks)
+    return coset(n, m, best_generators(n_blocks, load))
+
+
+def _check_load(load: int, n_blocks: int) -> None:
     if not 1 <= load <= n_blocks:
         raise ConfigError(
             f"code.load: a worker cannot hold {load} of {n_blocks} blocks; nearest valid: "
             f"{min(max(load, 1), n_blocks)}"
         )
-    return coset(n, m, best_generators(n_blocks, load))

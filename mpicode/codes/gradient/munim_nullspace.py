@@ -48,8 +48,8 @@ class MunimNullspace(DesignCode):
         replication = int(assignment[0].sum())
         if replication < n_segments:
             raise ConfigError(
-                f"code.replication: {replication} holders of a block cannot tell {n_segments} "
-                f"segments apart; wants replication >= n_segments"
+                f"code.replication: {n_segments} segments need as many holders of a block to be "
+                f"told apart, got {replication}"
             )
         free = n_workers - (n_segments - 1) * n_blocks
         if self._frame == "null-space" and free < 1:

@@ -72,6 +72,7 @@ def test_what_is_not_given_the_design_chooses(given, shape, replication):
             r"replication: .* 10 copies, not 9 .* nearest valid: repl.* 5$",
         ),
         (("biregular", 5, 2, 2, 0), r"code\.load: wants at least 1, got 0"),
+        (("biregular", 5, 2, None, 6), r"code\.load: .* hold 6 of 5 blocks; nearest valid: 5"),
         (("biregular", 5, 2, 0, 2), r"code\.replication: wants at least 1, got 0"),
         (("coset", 7, 2, None, None), r"code\.n_segments: .* n_segments = 2 .*got 7.* 6 or 8"),
         (("coset", 2, 3, None, None), r"code\.n_segments: .*got 2; nearest valid: n_workers 3"),

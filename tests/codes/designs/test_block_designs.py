@@ -52,6 +52,12 @@ def test_without_further_numbers_the_least_overlap_and_the_fewest_blocks_are_tak
     assert bibd(25, load=12).shape == (100, 25)
 
 
+def test_designs_of_very_many_blocks_are_left_out():
+    with pytest.raises(ConfigError, match="no block design of 999 workers"):
+        bibd(999)
+    assert bibd(993).shape == (993, 993)
+
+
 @pytest.mark.parametrize(
     ("numbers", "said"),
     [

@@ -29,6 +29,27 @@ def test_so_it_is_on_a_coset_graph(lost):
     assert is_multiple_of_the_sum(found, 2)
 
 
+def off(code, lost, count):
+    """How far the mean sum over failures of one code is from a multiple of the true one, of it."""
+    found = sums(lambda seed: code, count, lost)
+    mean = found.mean(axis=0)
+    target = np.kron(np.eye(code.n_segments), np.ones(code.n_blocks))
+    wanted = mean[target == 1].mean() * target
+    return np.linalg.norm(mean - wanted) / np.linalg.norm(wanted)
+
+
+def test_one_draw_for_a_whole_run_is_not_enough():
+    code = codes.make("munim-diagonal", **DESIGNS["plane"])
+    assert not is_multiple_of_the_sum(sums(lambda seed: code, 300, 0.25), 2)
+    assert off(code, 0.25, 300) > 0.3
+
+
+@pytest.mark.parametrize("name", ["fano", "plane", "clebsch"])
+def test_pseudo_inverse_weights_come_near_it_with_one_draw(name):
+    code = codes.make("munim-nullspace", **DESIGNS[name])
+    assert off(code, 0.25, 1000) < 0.12
+
+
 class Lopsided(GramCode):
     name = "lopsided"
 

@@ -116,7 +116,7 @@ def test_the_frame_of_a_seed_is_the_same_everywhere():
     ("given", "said"),
     [
         ({"n_workers": 7, "frame": "null-space"}, r"code\.frame: .* 7 workers, 2 .* and 7 blocks"),
-        ({"n_workers": 7, "n_segments": 4}, r"code\.replication: 3 holders .* tell 4 segments"),
+        ({"n_workers": 7, "n_segments": 4}, r"code\.replication: 4 segments need .* got 3"),
         ({"n_workers": 7, "frame": "other"}, r"code\.frame: 'other' is not one of"),
     ],
 )
