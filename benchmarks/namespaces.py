@@ -73,6 +73,16 @@ class Hosts:
             str(len(self._names)),
         ]
 
+    def limit(self, host: int, rate: str) -> None:
+        """Let host number ``host``, from 1 on, send no faster than ``rate`` (tc: ``100mbit``)."""
+        limit = ["root", "tbf", "rate", rate, "burst", "32kb", "latency", "1s"]
+        command = ["tc", "-n", self._names[host], "qdisc", "replace", "dev", "eth0", *limit]
+        if shutil.which("tc") is None:
+            raise Unavailable("no program 'tc'")
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise Unavailable(f"{' '.join(command)}: {done.stderr.strip()}")
+
     def _make(self) -> None:
         _ip("link", "add", self._bridge, "type", "bridge")
         _ip("link", "set", self._bridge, "up")
