@@ -11,7 +11,7 @@ from mpicode.codes.decoder import EXACT
 from mpicode.config import Config, Decoding
 from mpicode.errors import ConfigError, NotDecodable
 from mpicode.train.arrivals import simulate
-from mpicode.train.stop_rules import StopRules
+from mpicode.train.stop_rules import MOST_TRACKED, StopRules
 
 from .schemes import APPROXIMATE, make
 from .schemes import EXACT as EXACT_SCHEMES
@@ -122,6 +122,19 @@ def test_asking_costs_no_decoding_before_it_could_help(monkeypatch):
     monkeypatch.setattr(code, "decode", lambda arrived: asked.append(arrived) or decode(arrived))
     assert stops_after(rules, range(40)) == 32  # 40/a - 1 of the sum is missed by a answers
     assert min(arrived.sum() for arrived in asked) >= 30
+
+
+def test_luck_is_not_looked_for_among_very_many_messages(monkeypatch):
+    code = codes.make("uncoded", n_workers=MOST_TRACKED + 1)
+    assert stops_after(StopRules(code, Decoding(deadline=1.0)), range(129)) == 129
+    code = codes.make("bernoulli", n_workers=MOST_TRACKED + 2, n_stragglers=1, seed=0)
+    decoder = code.decoder()
+    monkeypatch.setattr(decoder, "misses_at_most", None)
+    rules = StopRules(code, Decoding(n_answers=3))
+    for message in range(3):
+        assert not rules.enough(decoder)
+        decoder.add(message, np.ones(1))
+    assert rules.enough(decoder)
 
 
 @pytest.mark.parametrize(
