@@ -23,9 +23,9 @@ class MunimDiagonal(VectorCode):
 
     The paper draws V anew for every iteration, and its proof that the expected sum is a multiple of
     the true one averages over V. Here V is drawn once, by the seed, since a run has one encoding.
-    Then the expectation over failures alone differs from that multiple, with a quarter of two
-    segments' workers missing by 0.3 (91 workers) to 0.5 (7) of its norm on block designs, 0.3 on
-    Clebsch's graph, 0.02 on a coset graph with load 5; with `munim-nullspace` by 0.01 to 0.08.
+    Then the expectation over failures alone differs from that multiple: with two segments and a
+    quarter of the workers missing by 0.3 (91 workers) to 0.5 (7) of its norm on block designs, by
+    0.3 on Clebsch's graph, 0.02 on a coset graph of load 5; with `munim-nullspace` by 0.01 to 0.08.
 
     On coset graphs the sum of all answers is exact if epsilon > 0 (with probability 1): a block's
     holders fall into sets of n_segments workers that hold the same blocks.
