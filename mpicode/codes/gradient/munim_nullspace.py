@@ -34,8 +34,9 @@ class MunimNullspace(DesignCode):
     smallest weighting for that frame. Where they are orthogonal, that is each of them divided by
     its squared norm, as in the paper. Where both frames exist the harmonic one misses less (with 40
     workers, 20 blocks, load 3 and 10 lost 0.036 of everything on average instead of 0.048) and
-    amplifies noise less (10 instead of 18, at worst 20 instead of 360). A worker's weights differ from block to block, so a gradient
-    pass must weight rows by segment.
+    amplifies noise less (10 instead of 18, at worst 20 instead of 360).
+
+    A worker's weights differ from block to block, so a gradient pass must weight rows by segment.
     """
 
     name = "munim-nullspace"
