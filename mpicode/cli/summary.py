@@ -33,10 +33,9 @@ def summary(result: Result) -> list[str]:
     lines.append(f"  decoding: {exact}, amplification up to {amplification:.3g}")
     divided = columns["shrinkage"][columns["shrinkage"] != 1.0]
     if divided.size:
-        lines.append(
-            f"  sums that fall short: {divided.size}, divided by the part expected of them, "
-            f"{divided.min():.4f} to {divided.max():.4f}"
-        )
+        least, most = f"{divided.min():.4f}", f"{divided.max():.4f}"
+        alpha = least if least == most else f"{least} to {most}"
+        lines.append(f"  step correction: {divided.size} inexact sums divided by alpha = {alpha}")
     n_empty = int(np.count_nonzero(columns["n_arrived"] == 0))
     if n_empty:
         lines.append(f"  no step: nothing arrived by the deadline of {n_empty} iterations")

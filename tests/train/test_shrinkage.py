@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose
 
 import mpicode
 from mpicode import codes
+from mpicode.cli.summary import summary
 from mpicode.codes.sets import all_sets, masks
 from mpicode.config import Decoding
 from mpicode.results import read_run
@@ -190,6 +191,8 @@ def test_a_run_tells_what_it_divided_by(job):
     saved = read_run(result.path)
     assert saved.attrs["shrinkage"] == result.shrinkage
     assert "shrinkage" not in saved.codes[0]
+    line = f"step correction: 5 inexact sums divided by alpha = {ALPHA:.4f}"
+    assert line in "\n".join(summary(result))
     # the residual stays that of the decoding
     assert_allclose(result.history["residual"], 7 * (1 - ALPHA), rtol=1e-9)
 
