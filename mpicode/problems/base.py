@@ -99,10 +99,10 @@ class Problem(ABC):
 
         Returns sum_i weights_i * loss_i(x). Neither contains the L2 term.
 
-        With weights (n_segments, n_rows), ``out`` is (n_segments * length,), in the order of
-        `layout` and padded: segment u of it gets segment u of the gradient weighted by
-        ``weights[u]``, and the loss returned is weighted by ``weights[0]``. This is asked only of
-        problems with ``segments_in_one_pass``.
+        With weights (n_segments, n_rows), ``out`` is (n_segments * length,), padded: segment u of
+        it gets segment u of the gradient weighted by ``weights[u]``, and the loss returned is
+        weighted by ``weights[0]``. This is asked only of problems with ``segments_in_one_pass``,
+        where their segments are cut in the parameters' own order.
         """
 
     @abstractmethod

@@ -44,7 +44,7 @@ class _Rows:
         """Let the time of the blocks pass."""
         out[:] = 0
         start, stop = self._encoding.indptr[message : message + 2]
-        for block in self._encoding.indices[start:stop] % len(self._rows):
+        for block in np.unique(self._encoding.indices[start:stop] % len(self._rows)):
             yield float(self._rows[block])
 
 

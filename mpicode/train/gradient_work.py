@@ -57,7 +57,9 @@ class GradientWork:
         if segments.n_segments > 1 or segments.is_complex or segments.layout is not None:
             self._whole = np.zeros(segments.padded_length, problem.dtype)
         self._ones = np.ones(segments.n_segments)
-        self._at_once = problem.segments_in_one_pass and not segments.is_complex
+        self._at_once = (
+            problem.segments_in_one_pass and segments.layout is None and not segments.is_complex
+        )
         blocks.preload(code.blocks(worker))
 
     def compute(self, request: Request, message: int, out: NDArray[Any]) -> Iterator[float]:
@@ -101,7 +103,7 @@ class GradientWork:
                 loss += self._problem.gradient(request.payload, rows, weights, whole)
                 yield n_rows
         out[-1] = loss
-        self._segments.fold_ordered(self._ones, whole, out[:-1], add=False)
+        self._segments.fold(self._ones, whole, out[:-1], add=False)
 
     def _draw(self, iteration: int, block: int) -> tuple[NDArray[np.int64] | None, float]:
         """Return the rows of the block to use, None for all, and the weight of each."""

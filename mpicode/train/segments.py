@@ -74,12 +74,6 @@ class Segments:
             ordered = np.zeros_like(gradient)
             np.take(gradient, self.layout, out=ordered[: self.n_parameters])
             gradient = ordered
-        self.fold_ordered(direction, gradient, out, add)
-
-    def fold_ordered(
-        self, direction: NDArray[Any], gradient: NDArray[Any], out: NDArray[Any], add: bool = True
-    ) -> None:
-        """Do as `fold` does with a gradient in the order of ``layout``."""
         pieces = gradient.reshape(self.n_segments, self.length)
         if self.is_complex:
             if not add:

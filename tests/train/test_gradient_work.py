@@ -194,14 +194,57 @@ def encodings(kind, n_segments, n_messages=5, n_blocks=4):
     return pieces.reshape(n_messages, -1)
 
 
+KINDS = ["one direction", "two directions", "general", "complex"]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
 @pytest.mark.parametrize("batch_size", [None, 24])
-@pytest.mark.parametrize("n_segments", [1, 2, 4, 7, D * C + C])
-@pytest.mark.parametrize("kind", ["one direction", "two directions", "general", "complex"])
-def test_messages_of_any_code(made, kind, n_segments, batch_size):
+@pytest.mark.parametrize("n_segments", [1, 2, 7, D * C + C])
+@pytest.mark.parametrize("kind", KINDS)
+def test_messages_of_any_code(made, kind, n_segments, batch_size, at_once, monkeypatch):
     dataset, X, y = made
+    monkeypatch.setattr(problems.LinearModel, "segments_in_one_pass", at_once)
     code = Given(encodings(kind, n_segments), 3, n_segments)
     partition = Partition(N, code.n_blocks, 0.1, 4)
     x, got, costs = messages(dataset, code, partition, batch_size)
     expected, n_rows = by_hand(X, y, x, code, partition, batch_size)
     np.testing.assert_allclose(got, expected, rtol=1e-11, atol=1e-13)
     np.testing.assert_array_equal(costs, n_rows)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_row_is_passed_once_however_many_segments(made, kind, monkeypatch):
+    dataset, *_ = made
+    code = Given(encodings(kind, 4), 5, 4)
+    partition = Partition(N, code.n_blocks, 0.0, 0)
+    passed = []
+    predict = problems.LinearModel._predict
+    monkeypatch.setattr(
+        problems.LinearModel,
+        "_predict",
+        lambda self, x, rows: passed.append(len(rows.y)) or predict(self, x, rows),
+    )
+    _, _, costs = messages(dataset, code, partition, None)
+    assert sum(passed) == costs.sum()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_replicas_of_segments_agree_to_the_last_bit(made, kind):
+    """Equal rows of the encoding, on different workers."""
+    dataset, *_ = made
+    code = Given(np.repeat(encodings(kind, 3), 2, axis=0), 10, 3)
+    for batch_size in (None, 24):
+        partition = Partition(N, code.n_blocks, 0.1, 0)
+        _, got, _ = messages(dataset, code, partition, batch_size)
+        np.testing.assert_array_equal(got[::2], got[1::2])
+
+
+def test_single_precision_segments(made):
+    dataset, X, y = made
+    for kind in KINDS:
+        code = Given(encodings(kind, 2), 5, 2)
+        partition = Partition(N, code.n_blocks, 0.0, 0)
+        x, got, _ = messages(dataset, code, partition, None, dtype="float32")
+        expected, _ = by_hand(X, y, x, code, partition, None)
+        assert got.dtype == (np.complex128 if kind == "complex" else np.float32)
+        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
