@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 from .errors import ConfigError
 from .facts import physical_cores, vendor_and_version
-from .supervise import STATUS_VARIABLE, run_job
+from .supervise import run_job
+from .watch import STATUS_VARIABLE
 
 __all__ = [
     "Launcher",
@@ -186,12 +187,14 @@ def command_line(
     python: str,
     slots: int,
     allocated: bool,
+    survive: bool = False,
     variables: Sequence[str] = (),
 ) -> list[str]:
     """Return the command that runs ``python -m mpicode ARGUMENTS`` on ``n_ranks`` ranks.
 
     ``slots`` is how many ranks fit without sharing a core, ``allocated`` whether a scheduler gave
-    them to us, ``variables`` the environment variables that other hosts need as well.
+    them to us, ``survive`` whether the job is to go on when a rank dies, ``variables`` the
+    environment variables that other hosts need as well.
     """
     command = [mpirun.path, "-n", str(n_ranks)]
     if mpirun.vendor == "Open MPI":
@@ -202,6 +205,8 @@ def command_line(
         if crowded or not allocated:
             # Bound ranks of two runs on one machine would share its first cores and leave the rest.
             command += ["--bind-to", "none"]
+        if survive:
+            command += ["--with-ft", "ulfm"]
         for variable in variables:
             command += ["-x", variable]
     return [*command, python, "-u", "-m", "mpicode", *arguments]
@@ -223,13 +228,27 @@ def environment_of_job(mpirun: Mpirun, environment: Mapping[str, str]) -> dict[s
     return env
 
 
-def launch(n_ranks: int, arguments: Sequence[str], *, limit_seconds: float | None = None) -> int:
+def survives_losses(mpirun: Mpirun) -> bool:
+    """Return whether this mpirun can keep a job alive that has lost a rank (ULFM)."""
+    return mpirun.vendor == "Open MPI" and int(mpirun.version.partition(".")[0] or 0) >= 5
+
+
+def launch(
+    n_ranks: int,
+    arguments: Sequence[str],
+    *,
+    survive: bool = True,
+    limit_seconds: float | None = None,
+) -> int:
     """Run ``mpicode ARGUMENTS`` on ``n_ranks`` ranks under our own mpirun; return its exit code.
+
+    With ``survive`` the job goes on when a worker dies, if this MPI can do that.
 
     How it is stopped, and that nothing of it stays behind, is said in `mpicode.supervise`.
     Raises `ConfigError` where no mpirun can be found or started, `GaveUp` after ``limit_seconds``.
     """
     mpirun = find_mpirun()
+    survive = survive and survives_losses(mpirun)
     env = environment_of_job(mpirun, os.environ)
     allocated = "SLURM_JOB_ID" in env
     slots = int(env["SLURM_NTASKS"]) if allocated and "SLURM_NTASKS" in env else physical_cores()
@@ -241,6 +260,7 @@ def launch(n_ranks: int, arguments: Sequence[str], *, limit_seconds: float | Non
         python=sys.executable,
         slots=slots,
         allocated=allocated,
+        survive=survive,
         variables=[name for name in handed_on if name in env],
     )
-    return run_job(command, env, limit_seconds=limit_seconds)
+    return run_job(command, env, limit_seconds=limit_seconds, survive=survive)

@@ -19,6 +19,11 @@ A quarter of a second is not enough to save a run, so a first SIGINT or SIGTERM 
 SIGUSR1: rank 0 takes it as "save and end", the others ignore it. Since sessions do not tell which
 processes belong to the job, an environment variable does; and since mpirun's exit codes are not all
 ours, rank 0 writes its own beside them.
+
+A job that is to survive the death of a rank (``mpirun --with-ft ulfm``) is watched more closely,
+for there mpirun ends nothing by itself: a rank that dies before all are present leaves the others
+inside MPI_Init for ever, the death of rank 0 is no failure to it, and a rank that is stopped, or
+hangs, holds up the end. `mpicode.watch` says what is seen of the job.
 """
 
 from __future__ import annotations
@@ -39,10 +44,14 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ConfigError, GaveUp
-
-#: Path of the file in which rank 0 leaves its exit code. Every process of a job carries this
-#: variable with the same, unique value, and so can be found.
-STATUS_VARIABLE = "MPICODE_STATUS"
+from .watch import (
+    LOOK_SECONDS,
+    STATUS_VARIABLE,
+    StartSpoilt,
+    Watch,
+    end_processes,
+    told_by_rank_0,
+)
 
 #: The signal that asks rank 0 to save and end. The other ranks have to ignore it.
 STOP_SIGNAL = signal.SIGUSR1
@@ -53,7 +62,11 @@ _SECONDS_TO_TERMINATE = 2.0
 
 
 def run_job(
-    command: Sequence[str], environment: Mapping[str, str], *, limit_seconds: float | None = None
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    limit_seconds: float | None = None,
+    survive: bool = False,
 ) -> int:
     """Run ``command`` and return the exit code of its rank 0.
 
@@ -61,16 +74,35 @@ def run_job(
     an end, ends it by force, and then the code is 128 + the number of the first signal. `GaveUp` is
     raised if the job needs more than ``limit_seconds``. When this returns, no process of the job is
     alive on this host. Dies the caller itself, even by SIGKILL, the job is ended too (Linux).
+
+    With ``survive`` the job goes on when a rank dies. One whose start is spoilt by a death is
+    started once more; `GaveUp` is raised if that is in vain too, or if rank 0 has died.
     """
+    try:
+        return _run_once(command, environment, limit_seconds, survive)
+    except StartSpoilt as error:
+        print(f"mpicode: {error}; starting once more", file=sys.stderr, flush=True)
+    return _run_once(command, environment, limit_seconds, survive)
+
+
+def _run_once(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    limit_seconds: float | None,
+    survive: bool,
+) -> int:
     folder = Path(tempfile.mkdtemp(prefix="mpicode-"))
     status = folder / "status"
-    job = _Job(command, {**environment, STATUS_VARIABLE: str(status)}, limit_seconds)
+    watch = Watch(status) if survive else None
+    job = _Job(command, {**environment, STATUS_VARIABLE: str(status)}, limit_seconds, watch)
     try:
         returned = job.run()
-        _end_processes(str(status))
-        if job.stopped_by is None and job.forced:
+        end_processes(str(status))
+        told = told_by_rank_0(status)
+        if job.stopped_by is None and watch is not None:
+            watch.raise_if_lost()
+        if job.stopped_by is None and told is None and job.forced:
             raise GaveUp(f"{command[0]} did not end within {limit_seconds:g} s and was stopped")
-        told = _told(status)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if job.stopped_by is not None and (job.forced or told is None):
@@ -80,24 +112,22 @@ def run_job(
     return returned if returned >= 0 else 128 - returned
 
 
-def _told(status: Path) -> int | None:
-    try:
-        return int(status.read_text())
-    except (FileNotFoundError, ValueError):
-        return None  # rank 0 died, or runs on another host
-
-
 class _Job:
     """One child and what it takes to end it: ask, then terminate, then kill."""
 
     def __init__(
-        self, command: Sequence[str], environment: Mapping[str, str], limit_seconds: float | None
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        limit_seconds: float | None,
+        watch: Watch | None,
     ) -> None:
         self.stopped_by: int | None = None
         self.forced = False
         self._command = command
         self._environment = environment
         self._deadline = None if limit_seconds is None else time.monotonic() + limit_seconds
+        self._watch = watch
         self._child: subprocess.Popen[bytes]
 
     def run(self) -> int:
@@ -114,11 +144,19 @@ class _Job:
             except OSError as error:
                 raise ConfigError(f"{self._command[0]}: cannot be started: {error}") from None
             while (code := self._child.poll()) is None:
-                for number in arrived(self._deadline):
+                for number in arrived(self._next_look()):
                     self._stop(number)
+                if self._watch is not None and not self.forced and self._watch.is_over():
+                    self._press()
                 if self._deadline is not None and time.monotonic() >= self._deadline:
                     self._press()
         return code
+
+    def _next_look(self) -> float | None:
+        if self._watch is None:
+            return self._deadline
+        look = time.monotonic() + LOOK_SECONDS
+        return look if self._deadline is None else min(look, self._deadline)
 
     def _stop(self, number: int) -> None:
         if self.stopped_by is not None or self.forced:
@@ -136,7 +174,7 @@ class _Job:
             self._send(signal.SIGTERM, _SECONDS_TO_TERMINATE)
         else:
             self._send(signal.SIGKILL, _SECONDS_TO_TERMINATE)
-            _end_processes(self._environment[STATUS_VARIABLE])
+            end_processes(self._environment[STATUS_VARIABLE])
 
     def _send(self, number: int, seconds: float) -> None:
         self._child.send_signal(number)
@@ -191,24 +229,3 @@ def _die_with_parent() -> Callable[[], None] | None:
             os._exit(1)
 
     return arrange
-
-
-def _end_processes(status: str) -> None:
-    """Kill the processes of the job until none is left; the ranks may outlive their mpirun."""
-    deadline = time.monotonic() + _SECONDS_TO_TERMINATE
-    while (pids := list(_processes(status))) and time.monotonic() < deadline:
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        time.sleep(0.01)
-
-
-def _processes(status: str) -> Iterator[int]:
-    """Yield the processes of the job on this host (Linux); zombies carry no variables."""
-    mark = f"{STATUS_VARIABLE}={status}".encode()
-    for entry in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if mark in entry.read_bytes().split(b"\0"):
-                yield int(entry.parent.name)
-        except OSError:
-            continue  # gone meanwhile, or somebody else's

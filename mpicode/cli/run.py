@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..config import Config
+from ..errors import GaveUp
 
 if TYPE_CHECKING:
     from mpi4py.MPI import Intracomm
@@ -125,19 +127,39 @@ def _joined(options: argparse.Namespace, by: Launcher) -> int:
         launch.check_size(comm.size, config.run.n_workers)
     except ConfigError as caught:
         error = caught
-    wrong = _first_wrong(comm, error)
+    try:
+        wrong = _first_wrong(comm, error)
+    except mpi.StartFailed:
+        _leave_spoilt()
     if wrong is not None:
         return launch.leave(_told_once(by.rank, wrong, error), by.rank)
-    return _serve(config, comm) if comm.rank > 0 else _lead(config, comm)
+    code = _serve(config, comm) if comm.rank > 0 else _lead(config, comm)
+    if mpi.survives():
+        # a rank that dies while others are in MPI_Finalize makes them hang there: nobody goes there
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
 
 
 def _first_wrong(comm: Intracomm, error: ConfigError | None) -> int | None:
     """Return the lowest rank whose start-up went wrong, None if all went well: all ranks agree."""
     import numpy as np
 
+    from ..pool import mpi
+
     wrong = np.zeros(comm.size, np.int32)
-    comm.Allgather(np.array([error is not None], np.int32), wrong)
+    with mpi.starting():
+        comm.Allgather(np.array([error is not None], np.int32), wrong)
     return int(wrong.argmax()) if wrong.any() else None
+
+
+def _leave_spoilt() -> NoReturn:
+    """Leave a job that has lost a rank before all were present; whoever started it tries again."""
+    from ..watch import tell_start_spoilt
+
+    tell_start_spoilt()
+    os._exit(GaveUp.exit_code)
 
 
 def _told_once(rank: int, wrong: int, error: ConfigError | None) -> int:
@@ -161,6 +183,10 @@ def _serve(config: Config, comm: Intracomm) -> int:
 
     try:
         run(config, comm)
+    except mpi.MasterLost as error:
+        return error.exit_code  # there is nobody left to tell
+    except mpi.StartFailed:
+        _leave_spoilt()
     except BaseException as error:
         _say_bug(comm.rank, error)
         mpi.abort(1)
@@ -199,6 +225,8 @@ def _lead(config: Config, comm: Intracomm) -> int:
         progress.close()
         silent = result.silent
         exit_code = _finish(result)
+    except mpi.StartFailed:
+        _leave_spoilt()
     except MpicodeError as error:
         progress.close()
         exit_code = report_error(error)

@@ -9,13 +9,16 @@ buffer it used before, since that is the one in the cache.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from mpi4py import MPI
 
+from ..errors import GaveUp
 from . import wire
 from .backoff import Backoff, sharpen_sleep
 from .snapshots import Snapshot
@@ -43,16 +46,55 @@ def library_version() -> str:
     return MPI.Get_library_version().splitlines()[0].strip("\x00 ")
 
 
+class StartFailed(GaveUp):
+    """A rank died before the master could do without it."""
+
+
+class MasterLost(GaveUp):
+    """Rank 0 has died; a worker can only leave."""
+
+
+def survives() -> bool:
+    """Return whether this job goes on when a rank dies: ``mpirun --with-ft ulfm`` started it."""
+    return os.environ.get("OMPI_MCA_mpi_ft_enable") == "1"  # noqa: SIM112
+
+
 def abort(exit_code: int) -> None:
     """End every rank of the job at once."""
     MPI.COMM_WORLD.Abort(exit_code)
 
 
 def group(comm: MPI.Intracomm, n_workers: int) -> MPI.Intracomm | None:
-    """Return a duplicate of ranks 0 to ``n_workers`` of ``comm``, None on surplus ranks."""
+    """Return a duplicate of ranks 0 to ``n_workers`` of ``comm``, None on surplus ranks.
+
+    On rank 0, all others have their duplicate too when this returns: from then on the job can lose
+    any of them. Raises `StartFailed` if one dies before that, in a job that goes on without it.
+    """
     color = 0 if comm.rank <= n_workers else MPI.UNDEFINED
-    part = comm.Split(color, key=comm.rank)
-    return part if isinstance(part, MPI.Intracomm) and part != MPI.COMM_NULL else None
+    with starting():
+        part = comm.Split(color, key=comm.rank)
+    if not isinstance(part, MPI.Intracomm) or part == MPI.COMM_NULL:
+        return None
+    if survives():
+        # a worker whose barrier fails is here all the same, and that is all rank 0 wants to know
+        try:
+            with starting():
+                part.Barrier()
+        except StartFailed:
+            if part.rank == 0:
+                raise
+    return part
+
+
+@contextlib.contextmanager
+def starting() -> Iterator[None]:
+    """Turn the failure of a collective call into `StartFailed`, in a job that survives deaths."""
+    try:
+        yield
+    except MPI.Exception as error:
+        if not survives():
+            raise
+        raise StartFailed(f"a rank died while the job started: {error}") from None
 
 
 class MPIMaster:
@@ -77,10 +119,12 @@ class MPIMaster:
         self._free: list[list[Slot]] = [[] for _ in range(self.n_workers)]
         buffers = wire.new_buffers(self.n_workers, largest)
         self._pending = [self._new_slot(worker, buffer) for worker, buffer in enumerate(buffers)]
-        self._handles: list[MPI.Prequest] = [slot.handle for slot in self._pending]
+        self._handles: list[MPI.Request] = [slot.handle for slot in self._pending]
         self._listening = [True] * self.n_workers
         self._ready = [True] * self.n_workers  # the pending slot listens, or could
-        MPI.Prequest.Startall(self._handles)
+        self._lost: set[int] = set()
+        self._losses: list[tuple[int, str]] = []
+        MPI.Prequest.Startall(self._handles)  # type: ignore[arg-type]
         sharpen_sleep()
 
     def assign(self, worker: int, message: wire.Bytes) -> None:
@@ -90,21 +134,27 @@ class MPIMaster:
         self._send(worker, message, _NOTICE)
 
     def _send(self, worker: int, message: wire.Bytes, tag: int) -> None:
-        request = self._comm.Isend((message, MPI.BYTE), worker + 1, tag)
-        self._told.append((request, message))
+        try:
+            request = self._comm.Isend((message, MPI.BYTE), worker + 1, tag)
+        except MPI.Exception as error:
+            self._find_losses(error)
+        else:
+            self._told.append((request, message))
 
     def post(self, workers: Sequence[int], request: Snapshot) -> None:
         handles = request.handles
-        if len(handles) < self.n_workers:
+        if not handles:
             for worker in range(self.n_workers):
-                handles[worker] = self._comm.Send_init(
-                    (request.buffer, MPI.BYTE), worker + 1, _REQUEST
-                )
+                if worker not in self._lost:
+                    handles[worker] = self._comm.Send_init(
+                        (request.buffer, MPI.BYTE), worker + 1, _REQUEST
+                    )
         if len(workers) == self.n_workers and not any(self._listening) and all(self._ready):
-            MPI.Prequest.Startall(self._handles)
+            MPI.Prequest.Startall(self._handles)  # type: ignore[arg-type]
             self._listening = [True] * self.n_workers
             started = list(handles.values())
         else:
+            workers = [worker for worker in workers if worker not in self._lost]
             for worker in workers:
                 self.listen(worker)
             started = [handles[worker] for worker in workers]
@@ -115,13 +165,19 @@ class MPIMaster:
     def reap(self) -> None:
         pending = []
         for started, request in self._posted:
-            if MPI.Request.Testall(started):
-                request.pins -= 1
-            else:
+            try:
+                left = not MPI.Request.Testall(started)
+            except MPI.Exception as error:
+                self._find_losses(error)
+                started[:] = [handle for handle in started if not _over(handle)]
+                left = bool(started)
+            if left:
                 pending.append((started, request))
+            else:
+                request.pins -= 1
         self._posted = pending
         if self._told:
-            self._told = [told for told in self._told if not told[0].Test()]
+            self._told = [told for told in self._told if not _over(told[0])]
 
     def drop(self, snapshot: Snapshot) -> None:
         if not snapshot.pins:
@@ -132,8 +188,11 @@ class MPIMaster:
         # one call for all of them: each call of MPI may yield the core to every other rank on it
         look, handles, backoff = MPI.Request.Testsome, self._handles, self._backoff
         backoff.reset()
-        while True:
-            completed = look(handles) or look(handles)
+        while not self._losses:
+            try:
+                completed = look(handles) or look(handles)
+            except MPI.Exception as error:
+                return self._sort_out(error)
             if completed:
                 arrived: list[Slot] = []
                 for worker in completed:
@@ -143,6 +202,34 @@ class MPIMaster:
             if self.interrupted() or (deadline is not None and self.now() >= deadline):
                 return []
             backoff.pause()
+        return []
+
+    def losses(self) -> list[tuple[int, str]]:
+        losses, self._losses = self._losses, []
+        return losses
+
+    def _find_losses(self, error: MPI.Exception) -> None:
+        """Strike out who has died; raise ``error`` if nobody has."""
+        for worker in _dead(self._comm, error):
+            if worker not in self._lost:
+                self._lost.add(worker)
+                self._losses.append((worker, f"MPI: {error}"))
+                self._listening[worker] = False
+                self._ready[worker] = True  # its slots are never asked for again
+                self._handles[worker] = MPI.REQUEST_NULL
+
+    def _sort_out(self, error: MPI.Exception) -> list[Slot]:
+        """Find out what a failed look has completed: the error hides it, and who it is about.
+
+        A persistent receive that the look completed is inactive now, and `Test` says so.
+        """
+        self._find_losses(error)
+        arrived = []
+        for worker in range(self.n_workers):
+            if self._listening[worker] and _over(self._handles[worker]):
+                arrived.append(self._pending[worker])
+                self._listening[worker] = self._ready[worker] = False
+        return arrived
 
     def recycle(self, slot: Slot) -> None:
         if self._ready[slot.worker]:
@@ -160,8 +247,9 @@ class MPIMaster:
             if listening:
                 slot.handle.Cancel()
                 slot.handle.Wait()
-        if not everyone_left:
-            # what was sent to a silent worker may yet be read: neither complete nor free it
+        if self._lost or not everyone_left:
+            # what was sent to a silent worker may yet be read, and freeing a communicator is a
+            # collective operation: neither complete nor free anything
             _ABANDONED.append((self._told, self._posted, self._slots))
             return
         for request, _ in self._told:
@@ -171,7 +259,7 @@ class MPIMaster:
         self._comm.Free()
 
     def listen(self, worker: int) -> None:
-        if self._listening[worker]:
+        if self._listening[worker] or worker in self._lost:
             return
         if not self._ready[worker]:
             free = self._free[worker]
@@ -186,6 +274,28 @@ class MPIMaster:
         slot.handle = self._comm.Recv_init((slot.buffer, MPI.BYTE), worker + 1, _ANSWER)
         self._slots.append(slot)
         return slot
+
+
+def _over(handle: MPI.Request) -> bool:
+    """Return whether a transfer needs its buffer no more: it completed, or its peer has died."""
+    try:
+        return handle.Test()
+    except MPI.Exception:
+        return True
+
+
+def _dead(comm: MPI.Intracomm, error: MPI.Exception) -> list[int]:
+    """Return the workers known to be dead, whom ``error`` may be about; raise it if none is.
+
+    Open MPI answers only if it was started ``--with-ft ulfm``, others not at all.
+    """
+    with contextlib.suppress(MPI.Exception, NotImplementedError):
+        failed = comm.Get_failed()
+        everyone = comm.Get_group()
+        ranks = MPI.Group.Translate_ranks(failed, list(range(failed.size)), everyone)
+        if ranks:
+            return [rank - 1 for rank in ranks]
+    raise error
 
 
 class MPIWorker:
@@ -255,13 +365,17 @@ class MPIWorker:
                 outcome = self._next_request()
                 waiting = outcome.kind in _NOTICES
         except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
-        finally:
-            self._notice.Cancel()
-            self._notice.Wait()
-            if waiting:
-                self._request.Cancel()
-                self._request.Wait()
+            ended: BaseException | None = end.value
+        except MPI.Exception as error:
+            if not survives():
+                raise
+            raise MasterLost(f"the master (rank 0) has died: {error}") from None
+        self._notice.Cancel()
+        self._notice.Wait()
+        if waiting:
+            self._request.Cancel()
+            self._request.Wait()
+        return ended
 
     def close(self) -> None:
         """Free the communicator, together with all other ranks."""

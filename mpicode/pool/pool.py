@@ -67,6 +67,9 @@ class WorkerPool:
     ``end``. ``compute_seconds``, ``delay_seconds`` and ``latency_seconds``, n_workers numbers each,
     hold the worker's own time, the delay injected and the time from request to answer, NaN for
     those who have not answered.
+
+    A worker that dies is struck out: ``lost`` says so, `take_losses` tells it once, and the rounds
+    go on without it.
     """
 
     def __init__(
@@ -96,7 +99,9 @@ class WorkerPool:
         self._snapshot: Snapshot | None = None
         self._tasks: list[_Task | None] = [None] * n_workers
         self._withdrawn = [False] * n_workers
-        self._everyone = list(range(n_workers))
+        self._everyone = list(range(n_workers))  # those not lost
+        self.lost = [False] * n_workers
+        self._losses: list[tuple[int, str]] = []
         self._unread: list[Slot] = []
         self._n_busy = 0
         self._gone = [False] * n_workers
@@ -125,7 +130,9 @@ class WorkerPool:
         waiting = set(range(self.n_workers))
         while waiting:
             arrived = self._transport.wait()
-            if not arrived and self.interrupted():
+            if self._bury():
+                waiting = {worker for worker in waiting if not self.lost[worker]}
+            elif not arrived and self.interrupted():
                 raise GaveUp(
                     f"interrupted while {len(waiting)} of {self.n_workers} workers got ready"
                 )
@@ -151,6 +158,7 @@ class WorkerPool:
         nothing.
         """
         self._transport.reap()
+        self._bury()
         snapshot = self._snapshot = self._snapshots.take(payload)
         wire.pack(
             snapshot.buffer, kind, self._dtype_number, self._payload_length, iteration, round,
@@ -172,6 +180,7 @@ class WorkerPool:
         )
         self._asked = [False] * self.n_workers
         self._ask(idle)
+        self._bury()
 
     def answers(self, deadline: float | None = None) -> Iterator[Answer]:
         """Yield the answers to the current round as they land, until ``deadline`` (run time, s).
@@ -185,7 +194,7 @@ class WorkerPool:
         try:
             while self._n_busy:
                 self._unread = unread = transport.wait(deadline)
-                if not unread:
+                if not self._bury() and not unread:
                     return
                 unread.reverse()
                 while unread:
@@ -228,13 +237,14 @@ class WorkerPool:
         transport = self._transport
         self._open = False
         transport.interrupted = lambda: False
-        for worker in range(self.n_workers):
+        for worker in self._everyone:
             self._transport.listen(worker)
             self._notify(worker, Kind.STOP)
         deadline = self._clock() + grace_seconds
-        while not all(self._gone):
+        self._bury()
+        while not all(map(operator.or_, self._gone, self.lost)):
             arrived = transport.wait(deadline)
-            if not arrived:
+            if not self._bury() and not arrived:
                 break
             for slot in arrived:
                 kind = slot.read(slot.sender)[1]
@@ -242,7 +252,7 @@ class WorkerPool:
                 transport.recycle(slot)
                 if not self._gone[slot.worker]:
                     transport.listen(slot.worker)
-        silent = [worker for worker, gone in enumerate(self._gone) if not gone]
+        silent = [worker for worker in self._everyone if not self._gone[worker]]
         transport.reap()
         self._snapshots.close()
         transport.close(everyone_left=not silent)
@@ -268,7 +278,7 @@ class WorkerPool:
         snapshot = self._snapshot
         assert snapshot is not None
         task = _Task(self._kind, self._iteration, self._round, self.now())
-        if workers is self._everyone and self._wanted is self._settled:
+        if len(workers) == self.n_workers and self._wanted is self._settled:
             # as in the round before: everyone is idle and has the assignment this round asks for
             asked = workers
             self._asked = [True] * self.n_workers
@@ -296,6 +306,24 @@ class WorkerPool:
         all_have_it = all(map(operator.is_, self._wanted, self._assigned))
         self._settled = self._wanted if all_have_it and all(map(len, self._wanted)) else None
         return [worker for worker in workers if len(self._wanted[worker])]
+
+    def take_losses(self) -> list[tuple[int, str]]:
+        """Return the workers lost since the last call, and how that showed."""
+        losses, self._losses = self._losses, []
+        return losses
+
+    def _bury(self) -> bool:
+        """Strike out the workers that were found dead; return whether there were any."""
+        losses = self._transport.losses()
+        for worker, _ in losses:
+            self.lost[worker] = True
+            if self._tasks[worker] is not None:
+                self._tasks[worker] = None
+                self._n_busy -= 1
+        if losses:
+            self._losses += losses
+            self._everyone = [w for w in self._everyone if not self.lost[w]]
+        return bool(losses)
 
     def _accept(self, slot: Slot) -> Answer | None:
         """Keep the books of one arrival; return it if it answers the current round."""

@@ -60,7 +60,10 @@ class Transport(Protocol):
         """Let go of what this transport keeps for a snapshot that nobody reads."""
 
     def wait(self, deadline: float | None = None) -> list[Slot]:
-        """Wait for at least one answer; return none at ``deadline`` or when interrupted."""
+        """Wait for at least one answer; none at ``deadline``, when interrupted or at a death."""
+
+    def losses(self) -> list[tuple[int, str]]:
+        """Return the workers that were found dead since the last call, and how that showed."""
 
     def recycle(self, slot: Slot) -> None:
         """Take a slot back that `wait` returned."""

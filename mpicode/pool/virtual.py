@@ -143,6 +143,9 @@ class VirtualMaster:
         arrived, self._arrived = self._arrived, []
         return arrived
 
+    def losses(self) -> list[tuple[int, str]]:
+        return []
+
     def recycle(self, slot: Slot) -> None:
         self._free[slot.worker].append(slot)
 

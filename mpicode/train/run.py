@@ -18,6 +18,7 @@ from ..facts import blas
 from ..pool import WorkerPool, largest_answer, wire, worker_loop
 from ..pool.virtual import Costs, VirtualMaster
 from ..results import RunWriter
+from ..watch import tell_all_present
 from .coded_gradient import CodedGradient
 from .loop import Recorder, Result, train
 from .precision import check_precision
@@ -128,6 +129,7 @@ def _run_mpi(
     if part.rank > 0:
         _serve(config, part)
         return None
+    tell_all_present()
     setup = None
     try:
         setup = build(config)

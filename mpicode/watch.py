@@ -1,0 +1,147 @@
+"""What is seen of a job from outside: its processes, and what its rank 0 writes down.
+
+Rank 0 writes two files into a folder made for the job: one when all ranks are present, with its
+process number, and one at its end, with its exit code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from .errors import GaveUp
+
+#: Path of the file in which rank 0 leaves its exit code. Every process of a job carries this
+#: variable with the same, unique value, and so can be found.
+STATUS_VARIABLE = "MPICODE_STATUS"
+
+#: Time between two looks at a job.
+LOOK_SECONDS = 0.1
+
+_RANK_VARIABLE = b"OMPI_COMM_WORLD_RANK="
+_SECONDS_TO_KILL = 2.0
+_SECONDS_TO_START = 120.0
+# Once a rank has vanished, or rank 0 is done, the others have so long to leave by themselves.
+_SECONDS_TO_FOLLOW = 5.0
+
+
+class StartSpoilt(GaveUp):
+    """A rank died before all were present."""
+
+
+def told_by_rank_0(status: Path) -> int | None:
+    """Return the exit code that rank 0 left, None if it left none."""
+    try:
+        return int(status.read_text())
+    except (FileNotFoundError, ValueError):
+        return None  # rank 0 died, or runs on another host
+
+
+def tell_all_present() -> None:
+    """Have rank 0 say that every rank has come through MPI's start-up."""
+    status = os.environ.get(STATUS_VARIABLE)
+    if status and Path(status).parent.is_dir():
+        beside = Path(status).with_name("present.part")
+        beside.write_text(f"{socket.gethostname()} {os.getpid()}\n")
+        beside.rename(_present(Path(status)))
+
+
+def tell_start_spoilt() -> None:
+    """Have any rank say that another died before all were present."""
+    status = os.environ.get(STATUS_VARIABLE)
+    if status and Path(status).parent.is_dir():
+        _spoilt(Path(status)).touch()
+
+
+def _spoilt(status: Path) -> Path:
+    return status.with_name("spoilt")
+
+
+def _present(status: Path) -> Path:
+    return status.with_name("present")
+
+
+class Watch:
+    """Tells when a job that survives deaths is over although mpirun does not end it."""
+
+    def __init__(self, status: Path) -> None:
+        self._status = status
+        self._started = time.monotonic()
+        self._seen: set[int] = set()
+        self._waiting_since: float | None = None
+        self._ended = False
+
+    def is_over(self) -> bool:
+        """Look at the job; return whether what is left of it is to be ended."""
+        why = self._reason()
+        if why is None:
+            self._waiting_since = None
+            return False
+        now = time.monotonic()
+        if self._waiting_since is None:
+            self._waiting_since = now
+        self._ended = now - self._waiting_since >= _SECONDS_TO_FOLLOW
+        return self._ended
+
+    def raise_if_lost(self) -> None:
+        """Raise what made the job fail, if rank 0 could not say it."""
+        reason = self._reason()
+        if isinstance(reason, StartSpoilt):
+            if self._ended or _spoilt(self._status).exists():
+                raise reason
+        elif isinstance(reason, GaveUp):
+            raise reason
+
+    def _reason(self) -> GaveUp | str | None:
+        """Return why the job should be ending, None if it should not."""
+        if told_by_rank_0(self._status) is not None:
+            return "rank 0 is done"
+        try:
+            host, pid = _present(self._status).read_text().split()
+        except FileNotFoundError:
+            return self._start_spoilt()
+        if host == socket.gethostname() and not Path(f"/proc/{pid}").exists():
+            return GaveUp(
+                "the master (rank 0) died; what it had saved is whole, and the run can be resumed"
+            )
+        return None
+
+    def _start_spoilt(self) -> GaveUp | None:
+        ranks = set(_processes(str(self._status), _RANK_VARIABLE))
+        self._seen |= ranks
+        gone = self._seen - ranks
+        if gone:
+            return StartSpoilt(f"{len(gone)} of the ranks died while the job started")
+        if time.monotonic() - self._started > _SECONDS_TO_START:
+            return StartSpoilt(f"not all ranks were present within {_SECONDS_TO_START:g} s")
+        return None
+
+
+def end_processes(status: str) -> None:
+    """Kill the processes of the job until none is left; the ranks may outlive their mpirun."""
+    deadline = time.monotonic() + _SECONDS_TO_KILL
+    while (pids := list(_processes(status))) and time.monotonic() < deadline:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
+
+
+def _processes(status: str, also: bytes = b"") -> Iterator[int]:
+    """Yield the processes of the job on this host (Linux); zombies carry no variables.
+
+    ``also``: only those that carry a variable which begins so.
+    """
+    mark = f"{STATUS_VARIABLE}={status}".encode()
+    for entry in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            variables = entry.read_bytes().split(b"\0")
+        except OSError:
+            continue  # gone meanwhile, or somebody else's
+        if mark in variables and (not also or any(v.startswith(also) for v in variables)):
+            yield int(entry.parent.name)
