@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
@@ -11,19 +10,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import ConfigError, DataError, GaveUp, MpicodeError, WorkerFailed
+from ..errors import GaveUp
 from ..outcomes import Outcome
 from . import wire
+from .members import Members
+from .reports import failure, text
 from .snapshots import Snapshot, Snapshots
 from .transport import Slot, Transport
 from .wire import Kind
 
-_ERRORS: dict[int, type[MpicodeError]] = {
-    error.exit_code: error for error in (ConfigError, DataError, GaveUp)
-}
 _SMALLEST_ANSWER = 64 * 1024  # room for the traceback of a worker that failed
 # looked up once: these run for every message
-_DROPPED, _FAILED = int(Kind.DROPPED), int(Kind.FAILED)
+_DROPPED, _FAILED, _READY = int(Kind.DROPPED), int(Kind.FAILED), int(Kind.READY)
 _new = tuple.__new__
 _INT64 = np.dtype(np.int64)
 
@@ -68,8 +66,9 @@ class WorkerPool:
     hold the worker's own time, the delay injected and the time from request to answer, NaN for
     those who have not answered.
 
-    A worker that dies is struck out: ``lost`` says so, `take_losses` tells it once, and the rounds
-    go on without it.
+    A worker that dies is struck out, and so is one that raised an exception if ``errors_end`` is
+    False; one that does not answer for ``silent_seconds`` is not waited for until it does.
+    ``members`` tells.
     """
 
     def __init__(
@@ -79,9 +78,14 @@ class WorkerPool:
         payload_length: int,
         dtype: np.dtype[Any],
         log: Log | None = None,
+        silent_seconds: float = math.inf,
+        errors_end: bool = True,
     ) -> None:
         n_workers = transport.n_workers
         self.n_workers = n_workers
+        self.members = Members(n_workers, silent_seconds)
+        self._errors_end = errors_end
+        self._next_check = math.inf  # when somebody may have been silent for too long
         self.hosts = [""] * n_workers
         self.log = log
         self.bytes_sent = 0
@@ -99,11 +103,8 @@ class WorkerPool:
         self._snapshot: Snapshot | None = None
         self._tasks: list[_Task | None] = [None] * n_workers
         self._withdrawn = [False] * n_workers
-        self._everyone = list(range(n_workers))  # those not lost
-        self.lost = [False] * n_workers
-        self._losses: list[tuple[int, str]] = []
         self._unread: list[Slot] = []
-        self._n_busy = 0
+        self._n_busy = 0  # those who are waited for: the silent are not
         self._gone = [False] * n_workers
         self._assigned: list[Any] = [None] * n_workers
         self._assigned_numbers: list[set[int]] = [set() for _ in range(n_workers)]
@@ -127,21 +128,23 @@ class WorkerPool:
 
     def start(self) -> None:
         """Wait until each worker has prepared itself, then start the clock."""
-        waiting = set(range(self.n_workers))
-        while waiting:
-            arrived = self._transport.wait()
-            if self._bury():
-                waiting = {worker for worker in waiting if not self.lost[worker]}
-            elif not arrived and self.interrupted():
+        self._tasks = [_Task(Kind.READY, -1, 0, 0.0)] * self.n_workers
+        self._withdrawn = [True] * self.n_workers
+        self._n_busy = self.n_workers
+        self._next_check = self._clock() + self.members.silent_seconds
+        while self._n_busy:
+            arrived = self._wait(None)
+            if arrived is None:
                 raise GaveUp(
-                    f"interrupted while {len(waiting)} of {self.n_workers} workers got ready"
+                    f"interrupted while {self._n_busy} of {self.n_workers} workers got ready"
                 )
             for slot in arrived:
-                self._read(slot)
-                self.hosts[slot.worker] = _text(slot).decode()
+                self._accept(slot)
                 self._transport.recycle(slot)
-                waiting.discard(slot.worker)
-        self._zero = self._clock()
+        zero = self._clock()
+        late = _Task(Kind.READY, -1, 0, self._zero - zero)
+        self._tasks = [None if task is None else late for task in self._tasks]
+        self._zero = zero
 
     def begin(
         self,
@@ -173,13 +176,11 @@ class WorkerPool:
         self.compute_seconds = self._unknown.copy()
         self.delay_seconds = self._unknown.copy()
         self.latency_seconds = self._unknown.copy()
-        idle = (
-            [w for w in self._everyone if self._tasks[w] is None]
-            if self._n_busy
-            else self._everyone
-        )
+        active = self.members.active
+        if self._n_busy or len(active) < self.n_workers or any(self.members.silent):
+            active = [worker for worker in active if self._tasks[worker] is None]
         self._asked = [False] * self.n_workers
-        self._ask(idle)
+        self._ask(active)
         self._bury()
 
     def answers(self, deadline: float | None = None) -> Iterator[Answer]:
@@ -193,9 +194,10 @@ class WorkerPool:
         answer: Answer | None = None
         try:
             while self._n_busy:
-                self._unread = unread = transport.wait(deadline)
-                if not self._bury() and not unread:
+                arrived = self._wait(deadline)
+                if arrived is None:
                     return
+                self._unread = unread = arrived
                 unread.reverse()
                 while unread:
                     slot = unread.pop()
@@ -210,6 +212,36 @@ class WorkerPool:
         finally:
             if answer is not None and not answer.slot.kept:
                 transport.recycle(answer.slot)
+
+    def _wait(self, deadline: float | None) -> list[Slot] | None:
+        """Return what has come, nothing if only the members changed; None at ``deadline``.
+
+        None also when the run is interrupted. ``deadline`` is a time of the transport's clock.
+        """
+        check = self._next_check
+        early = deadline is None or check < deadline
+        arrived = self._transport.wait(check if early and check < math.inf else deadline)
+        changed = self._bury()
+        if arrived:
+            return arrived
+        if early and self._clock() >= check:
+            self._look_for_silence()
+            return []
+        return [] if changed else None
+
+    def _look_for_silence(self) -> None:
+        """Stop waiting for those who have been silent for too long."""
+        members, now = self.members, self._clock() - self._zero
+        oldest = now
+        for worker, task in enumerate(self._tasks):
+            if task is None or members.silent[worker]:
+                continue
+            if now - task.posted_at >= members.silent_seconds:
+                members.fall_silent(now, worker)
+                self._n_busy -= 1
+            else:
+                oldest = min(oldest, task.posted_at)
+        self._next_check = self._zero + oldest + members.silent_seconds
 
     def end(self) -> None:
         """Close the round: tell each worker that is still busy with it, once, that it may stop."""
@@ -237,12 +269,14 @@ class WorkerPool:
         transport = self._transport
         self._open = False
         transport.interrupted = lambda: False
-        for worker in self._everyone:
-            self._transport.listen(worker)
-            self._notify(worker, Kind.STOP)
+        dead = self.members.dead
+        for worker in range(self.n_workers):
+            if not dead[worker]:
+                self._transport.listen(worker)
+                self._notify(worker, Kind.STOP)
         deadline = self._clock() + grace_seconds
         self._bury()
-        while not all(map(operator.or_, self._gone, self.lost)):
+        while not all(map(operator.or_, self._gone, dead)):
             arrived = transport.wait(deadline)
             if not self._bury() and not arrived:
                 break
@@ -252,7 +286,7 @@ class WorkerPool:
                 transport.recycle(slot)
                 if not self._gone[slot.worker]:
                     transport.listen(slot.worker)
-        silent = [worker for worker in self._everyone if not self._gone[worker]]
+        silent = [w for w in range(self.n_workers) if not (self._gone[w] or dead[w])]
         transport.reap()
         self._snapshots.close()
         transport.close(everyone_left=not silent)
@@ -307,31 +341,38 @@ class WorkerPool:
         self._settled = self._wanted if all_have_it and all(map(len, self._wanted)) else None
         return [worker for worker in workers if len(self._wanted[worker])]
 
-    def take_losses(self) -> list[tuple[int, str]]:
-        """Return the workers lost since the last call, and how that showed."""
-        losses, self._losses = self._losses, []
-        return losses
-
     def _bury(self) -> bool:
         """Strike out the workers that were found dead; return whether there were any."""
         losses = self._transport.losses()
-        for worker, _ in losses:
-            self.lost[worker] = True
-            if self._tasks[worker] is not None:
-                self._tasks[worker] = None
-                self._n_busy -= 1
-        if losses:
-            self._losses += losses
-            self._everyone = [w for w in self._everyone if not self.lost[w]]
+        for worker, detail in losses:
+            self._lose(worker, detail, dead=True)
         return bool(losses)
+
+    def _lose(self, worker: int, detail: str, *, dead: bool) -> None:
+        if self._tasks[worker] is not None:
+            self._tasks[worker] = None
+            self._n_busy -= not self.members.silent[worker]
+        self.members.lose(self.now(), worker, detail, dead=dead)
 
     def _accept(self, slot: Slot) -> Answer | None:
         """Keep the books of one arrival; return it if it answers the current round."""
         _, kind, dtype, flags, message, iteration, round, _, length, seconds, delay_seconds, _ = (
-            self._read(slot)
+            slot.read(slot.sender)
         )
+        self.bytes_received += slot.n_bytes
         worker = slot.worker
+        if self.members.silent[worker]:
+            self.members.come_back(self.now(), worker)
+            self._n_busy += 1
+        if kind == _FAILED:
+            self._take_failure(slot)
+            return None
         task = self._tasks[worker]
+        if kind == _READY:
+            self.hosts[worker] = text(slot).decode()
+            self._tasks[worker] = None
+            self._n_busy -= 1
+            return None
         if task is None or iteration != task.iteration or round != task.round:
             raise wire.BadMessage(
                 f"{slot.sender}: answers iteration {iteration}, round {round}, was asked for "
@@ -367,26 +408,11 @@ class WorkerPool:
             self.log(self._iteration, round, message, worker, iteration, now, outcome)
         return None
 
-    def _read(self, slot: Slot) -> wire.Fields:
-        fields = slot.read(slot.sender)
-        self.bytes_received += slot.n_bytes
-        if fields[1] == _FAILED:
-            raise _failure(slot.sender, _text(slot))
-        return fields
-
-
-def _text(slot: Slot) -> bytes:
-    return slot.view[wire.HEADER_BYTES : slot.n_bytes - wire.TRAILER_BYTES].tobytes()
-
-
-def _failure(worker: str, text: bytes) -> MpicodeError:
-    """Return the exception that a worker reported, as ours."""
-    report = json.loads(text)
-    where = f"{worker} on {report['host']}"
-    error = _ERRORS.get(report["exit_code"])
-    if error is not None:
-        return error(f"{where}: {report['text']}")
-    return WorkerFailed(f"{where} raised an exception:\n{report['traceback'].rstrip()}")
+    def _take_failure(self, slot: Slot) -> None:
+        error = failure(slot.sender, text(slot))
+        if self._errors_end:
+            raise error
+        self._lose(slot.worker, str(error), dead=False)
 
 
 def largest_answer(answer_length: int, dtype: np.dtype[Any]) -> int:

@@ -1,0 +1,57 @@
+"""Who of the workers can still be counted on, and what has changed about it."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+LOST, SILENT, RETURNED = "lost", "silent", "returned"
+
+
+class Change(NamedTuple):
+    """One worker was lost, fell silent, or returned; ``seconds`` is the pool's clock."""
+
+    seconds: float
+    worker: int
+    kind: str
+    detail: str
+
+
+class Members:
+    """The workers of a pool.
+
+    dead   : their process is gone
+    failed : their work raised an exception; they wait for the end
+    silent : they have not answered for ``silent_seconds``, and are counted on again when they do
+    """
+
+    def __init__(self, n_workers: int, silent_seconds: float = math.inf) -> None:
+        self.silent_seconds = silent_seconds
+        self.dead = [False] * n_workers
+        self.failed = [False] * n_workers
+        self.silent = [False] * n_workers
+        self.active = list(range(n_workers))  # neither dead nor failed
+        self._changes: list[Change] = []
+
+    def lose(self, seconds: float, worker: int, detail: str, *, dead: bool) -> None:
+        """Strike a worker out for good."""
+        (self.dead if dead else self.failed)[worker] = True
+        self.silent[worker] = False
+        self.active = [other for other in self.active if other != worker]
+        self._changes.append(Change(seconds, worker, LOST, detail))
+
+    def fall_silent(self, seconds: float, worker: int) -> None:
+        """Do without a worker until it answers."""
+        self.silent[worker] = True
+        detail = f"no answer for {self.silent_seconds:g} s"
+        self._changes.append(Change(seconds, worker, SILENT, detail))
+
+    def come_back(self, seconds: float, worker: int) -> None:
+        """Count on a silent worker again."""
+        self.silent[worker] = False
+        self._changes.append(Change(seconds, worker, RETURNED, "answers again"))
+
+    def take_changes(self) -> list[Change]:
+        """Return what has changed since the last call."""
+        changes, self._changes = self._changes, []
+        return changes
