@@ -123,6 +123,25 @@ class Decoding:
 
 
 @dataclass(frozen=True)
+class Faults:
+    """``[faults]``: what becomes of a run that loses workers."""
+
+    survive: bool = True
+    """Start mpirun so that the others go on when a worker dies, where this MPI can do that."""
+    when_lost: Literal["approximate", "stop"] = "approximate"
+    """What to do when those left cannot give the exact sum any more: go on with the best estimate,
+    or stop with exit code 4."""
+    on_error: Literal["stop", "lose"] = "stop"
+    """What an exception in a worker means: the end of the run, or the loss of that worker."""
+    silent_seconds: float = 300.0
+    """A worker that has not answered for so long is not waited for until it answers again."""
+
+    def __post_init__(self) -> None:
+        if not self.silent_seconds > 0.0:
+            raise ConfigError(f"faults.silent_seconds: must be above 0, got {self.silent_seconds}")
+
+
+@dataclass(frozen=True)
 class Virtual:
     """``[virtual]``: how long things take under the virtual clock (``--simulate``)."""
 
@@ -168,6 +187,7 @@ class Config:
     delays: Part = field(default_factory=lambda: Part("none"))
     decoding: Decoding = field(default_factory=Decoding)
     run: Run = field(default_factory=Run)
+    faults: Faults = field(default_factory=Faults)
     virtual: Virtual = field(default_factory=Virtual)
     output: Output = field(default_factory=Output)
 

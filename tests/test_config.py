@@ -7,10 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mpicode.config import Config, Data, Decoding, Output, Part, Run, Virtual, override
+from mpicode.config import Config, Data, Decoding, Faults, Output, Part, Run, Virtual, override
 from mpicode.errors import ConfigError
 
-RECORDS = {"data": Data, "decoding": Decoding, "run": Run, "virtual": Virtual, "output": Output}
+RECORDS = {
+    "data": Data,
+    "decoding": Decoding,
+    "run": Run,
+    "faults": Faults,
+    "virtual": Virtual,
+    "output": Output,
+}
 PARTS = ("problem", "code", "optimizer", "delays")
 
 SMALLEST = """\
@@ -64,6 +71,11 @@ dtype = "float32"
 batch_size = 24
 evaluate_every = 1
 
+[faults]
+survive = false
+when_lost = "stop"
+on_error = "lose"
+silent_seconds = 2.5
 [virtual]
 seconds_per_row = 0
 latency_seconds = 0
@@ -118,6 +130,7 @@ def test_every_table_is_read(tmp_path):
         evaluate_every=1,
     )
     assert config.decoding == Decoding("fixed", 9, 0.0, 1.0, False, math.inf)
+    assert config.faults == Faults(False, "stop", "lose", 2.5)
     assert config.virtual == Virtual(0.0, 0.0, 1e9, 4, 2)
     assert config.data.memory_mb == 12.0
     assert config.problem.parameters == {"l2": 1e-4, "nested": [1, [2, 3], {"deep": "é"}]}

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "mpicode"
 # lines, nothing on its own line but itself, and nothing above.
 LEVELS = (
     ("errors", "outcomes"),
-    ("registry",),
+    ("registry", "watch"),
     ("kernels", "config", "supervise"),
     ("codes", "problems", "optimizers", "pool", "datasets", "results", "facts"),
     ("train", "report", "launch", "checkup"),
@@ -23,15 +23,15 @@ LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}
 
 # What these must not see although it stands below them.
 NEVER = {
-    "codes": {"config", "supervise"},
-    "problems": {"config", "supervise"},
+    "codes": {"config", "supervise", "watch"},
+    "problems": {"config", "supervise", "watch"},
     "pool": {"config"},
     "report": {"train", "pool", "codes", "problems", "optimizers", "datasets"},
 }
 
 # Who may import a library that is heavy, or that has one door; type checkers may look anywhere.
 DOORS = {
-    "mpi4py": {"pool/mpi.py"},
+    "mpi4py": {"pool/mpi"},
     "h5py": {
         "datasets/",
         "results/",

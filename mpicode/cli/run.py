@@ -71,7 +71,9 @@ def command(options: argparse.Namespace) -> int:
 
     # what is wrong is said once, before anything is started
     build(config).close()
-    return launch.launch(config.run.n_workers + 1, ["run", *_arguments(options)])
+    return launch.launch(
+        config.run.n_workers + 1, ["run", *_arguments(options)], survive=config.faults.survive
+    )
 
 
 def _with_output(config: Config, options: argparse.Namespace) -> Config:
@@ -189,6 +191,8 @@ def _serve(config: Config, comm: Intracomm) -> int:
         _leave_spoilt()
     except BaseException as error:
         _say_bug(comm.rank, error)
+        if mpi.survives():
+            mpi.die()
         mpi.abort(1)
     return launch.leave(0, comm.rank)
 
@@ -231,7 +235,7 @@ def _lead(config: Config, comm: Intracomm) -> int:
         progress.close()
         exit_code = report_error(error)
         silent = list(error.silent)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         progress.close()
         _say_bug(comm.rank, error)
         exit_code = 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import socket
 from typing import NamedTuple
 
 LOST, SILENT, RETURNED = "lost", "silent", "returned"
@@ -23,6 +25,7 @@ class Members:
     dead   : their process is gone
     failed : their work raised an exception; they wait for the end
     silent : they have not answered for ``silent_seconds``, and are counted on again when they do
+    hosts  : where they run, empty until they have said so
     """
 
     def __init__(self, n_workers: int, silent_seconds: float = math.inf) -> None:
@@ -31,7 +34,26 @@ class Members:
         self.failed = [False] * n_workers
         self.silent = [False] * n_workers
         self.active = list(range(n_workers))  # neither dead nor failed
+        self.hosts = [""] * n_workers
+        self._pids = [0] * n_workers
         self._changes: list[Change] = []
+
+    def introduce(self, worker: int, text: str) -> None:
+        """Take down what a worker says of itself: process number and host."""
+        pid, _, self.hosts[worker] = text.partition(" ")
+        self._pids[worker] = int(pid)
+
+    def has_ended(self, worker: int) -> bool:
+        """Return whether the worker's process is seen to be gone, which MPI does not always see."""
+        if self.hosts[worker] != socket.gethostname():
+            return False
+        try:
+            os.kill(self._pids[worker], 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            pass
+        return False
 
     def lose(self, seconds: float, worker: int, detail: str, *, dead: bool) -> None:
         """Strike a worker out for good."""
@@ -50,6 +72,22 @@ class Members:
         """Count on a silent worker again."""
         self.silent[worker] = False
         self._changes.append(Change(seconds, worker, RETURNED, "answers again"))
+
+    @property
+    def n_lost(self) -> int:
+        """The workers struck out for good."""
+        return len(self.dead) - len(self.active)
+
+    @property
+    def n_missing(self) -> int:
+        """The workers that nobody waits for."""
+        return self.n_lost + sum(self.silent)
+
+    def __str__(self) -> str:
+        lost = [w for w in range(len(self.dead)) if self.dead[w] or self.failed[w]]
+        silent = [w for w in range(len(self.dead)) if self.silent[w]]
+        parts = [f"lost: {lost}"] * bool(lost) + [f"silent: {silent}"] * bool(silent)
+        return "workers " + ", ".join(parts)
 
     def take_changes(self) -> list[Change]:
         """Return what has changed since the last call."""

@@ -85,8 +85,8 @@ class WorkerPool:
         self.n_workers = n_workers
         self.members = Members(n_workers, silent_seconds)
         self._errors_end = errors_end
-        self._next_check = math.inf  # when somebody may have been silent for too long
-        self.hosts = [""] * n_workers
+        self._check_seconds = min(transport.check_seconds, silent_seconds)
+        self._next_check = math.inf  # when to look after those who do not answer
         self.log = log
         self.bytes_sent = 0
         self.bytes_received = 0
@@ -122,6 +122,11 @@ class WorkerPool:
         """Return the run time in seconds: since all workers were ready."""
         return self._clock() - self._zero
 
+    @property
+    def hosts(self) -> list[str]:
+        """Where the workers run."""
+        return self.members.hosts
+
     def interrupted(self) -> bool:
         """Return whether the run was told to stop waiting."""
         return self._transport.interrupted()
@@ -131,7 +136,7 @@ class WorkerPool:
         self._tasks = [_Task(Kind.READY, -1, 0, 0.0)] * self.n_workers
         self._withdrawn = [True] * self.n_workers
         self._n_busy = self.n_workers
-        self._next_check = self._clock() + self.members.silent_seconds
+        self._next_check = self._clock() + self._check_seconds
         while self._n_busy:
             arrived = self._wait(None)
             if arrived is None:
@@ -219,29 +224,29 @@ class WorkerPool:
         None also when the run is interrupted. ``deadline`` is a time of the transport's clock.
         """
         check = self._next_check
-        early = deadline is None or check < deadline
-        arrived = self._transport.wait(check if early and check < math.inf else deadline)
+        early = check < (math.inf if deadline is None else deadline)
+        arrived = self._transport.wait(check if early else deadline)
         changed = self._bury()
         if arrived:
             return arrived
         if early and self._clock() >= check:
-            self._look_for_silence()
+            self._check_members()
             return []
         return [] if changed else None
 
-    def _look_for_silence(self) -> None:
-        """Stop waiting for those who have been silent for too long."""
-        members, now = self.members, self._clock() - self._zero
-        oldest = now
+    def _check_members(self) -> None:
+        """Do without those who have been silent for too long, or are seen to have left."""
+        members, now = self.members, self.now()
         for worker, task in enumerate(self._tasks):
-            if task is None or members.silent[worker]:
+            if task is None:
                 continue
-            if now - task.posted_at >= members.silent_seconds:
+            if members.has_ended(worker):
+                self._transport.lose(worker)
+                self._lose(worker, "its process has ended", dead=True)
+            elif not members.silent[worker] and now - task.posted_at >= members.silent_seconds:
                 members.fall_silent(now, worker)
                 self._n_busy -= 1
-            else:
-                oldest = min(oldest, task.posted_at)
-        self._next_check = self._zero + oldest + members.silent_seconds
+        self._next_check = self._clock() + self._check_seconds
 
     def end(self) -> None:
         """Close the round: tell each worker that is still busy with it, once, that it may stop."""
@@ -369,7 +374,7 @@ class WorkerPool:
             return None
         task = self._tasks[worker]
         if kind == _READY:
-            self.hosts[worker] = text(slot).decode()
+            self.members.introduce(worker, text(slot).decode())
             self._tasks[worker] = None
             self._n_busy -= 1
             return None

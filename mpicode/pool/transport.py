@@ -35,6 +35,8 @@ class Transport(Protocol):
     """The master's side."""
 
     n_workers: int
+    check_seconds: float
+    """Time between two looks after those who do not answer."""
     interrupted: Callable[[], bool]
     """Asked while waiting; True ends the wait with what has arrived."""
 
@@ -64,6 +66,9 @@ class Transport(Protocol):
 
     def losses(self) -> list[tuple[int, str]]:
         """Return the workers that were found dead since the last call, and how that showed."""
+
+    def lose(self, worker: int) -> None:
+        """Expect nothing any more of a worker whose process has ended."""
 
     def recycle(self, slot: Slot) -> None:
         """Take a slot back that `wait` returned."""

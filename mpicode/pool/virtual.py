@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -83,6 +84,7 @@ class VirtualMaster:
         left_out_bytes: tuple[int, int] = (0, 0),
     ) -> None:
         self.n_workers = n_workers
+        self.check_seconds = math.inf  # there are no processes that could end
         self.interrupted: Callable[[], bool] = lambda: False
         self._costs = costs
         self._request_left_out, self._answer_left_out = left_out_bytes
@@ -145,6 +147,9 @@ class VirtualMaster:
 
     def losses(self) -> list[tuple[int, str]]:
         return []
+
+    def lose(self, worker: int) -> None:
+        pass
 
     def recycle(self, slot: Slot) -> None:
         self._free[slot.worker].append(slot)

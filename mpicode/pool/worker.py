@@ -8,6 +8,7 @@ under the virtual clock they are events. The worker itself cannot tell which.
 from __future__ import annotations
 
 import json
+import os
 import socket
 import traceback
 from collections.abc import Callable, Generator, Iterable
@@ -100,9 +101,9 @@ def worker_loop(
         work = make_work()
         frame = wire.Frame(buffer, work.answer_length, work.dtype)
         sends = Send(frame.full_bytes, last=False), Send(frame.full_bytes, last=True)
-        yield _text(buffer, Kind.READY, socket.gethostname().encode(), 0)
+        yield _text(buffer, Kind.READY, f"{os.getpid()} {socket.gethostname()}".encode(), 0)
         frame.seal()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         failure = error
         yield _failed(buffer, error)
     request: Request | None = None
@@ -145,7 +146,7 @@ def worker_loop(
                 flags = 0 if missing else wire.LAST
                 frame.pack(kind, iteration, round, message, flags, spent, seconds)
                 request = yield sends[not missing]
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             failure = error
             yield _failed(buffer, error)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -53,6 +54,8 @@ class CodedGradient:
     segment 0; so the loss is decoded with that segment, and is as exact as the gradient.
 
     rules     : when enough has arrived, and what decodes it; by default ``code`` knows
+    when_lost : what to do when workers are lost and the others cannot give the exact sum:
+                ``"approximate"`` takes the best estimate, ``"stop"`` raises `NotDecodable`
     shrinkage : what decoded sums are divided by; by default nothing is
     """
 
@@ -63,10 +66,12 @@ class CodedGradient:
         segments: Segments,
         rules: StopRules | None = None,
         shrinkage: Shrinkage | None = None,
+        when_lost: Literal["approximate", "stop"] = "stop",
     ) -> None:
         self._pool = pool
         self._rules = StopRules(code) if rules is None else rules
         self._shrinkage = Shrinkage() if shrinkage is None else shrinkage
+        self._when_lost = when_lost
         self._code = self._rules.code
         self._decoder = self._code.decoder("gradient")
         self._wanted = [code.messages(w) for w in range(code.n_workers)]
@@ -78,9 +83,10 @@ class CodedGradient:
     def __call__(self, x: ArrayLike, iteration: int, until: float | None = None) -> Round:
         """Return the decoded gradient at ``x``, (n_parameters,).
 
-        Raises `NotDecodable` when all workers have answered, it is still not enough and no deadline
-        allows to go on with what there is; `OutOfTime` when it is not enough by ``until`` (run
-        time, s), and `Interrupted` when the transport was told to stop waiting.
+        Raises `NotDecodable` when all workers have answered, it is still not enough and neither a
+        deadline nor ``when_lost`` allows to go on with what there is; `OutOfTime` when it is not
+        enough by ``until`` (run time, s), and `Interrupted` when the transport was told to stop
+        waiting.
         """
         pool, decoder, rules = self._pool, self._decoder, self._rules
         began = pool.now()
@@ -123,11 +129,16 @@ class CodedGradient:
             raise Interrupted
         if until is not None and waited >= until:
             raise OutOfTime
-        if self._rules.deadline is None:
-            raise NotDecodable(
-                f"iteration {iteration}: {self._decoder.n_arrived} of {self._code.n_messages} "
-                f"messages arrived, which {self._code.name!r} cannot decode"
-            )
+        members, n_arrived = self._pool.members, self._decoder.n_arrived
+        if self._rules.deadline is not None or (
+            n_arrived and members.n_missing and self._when_lost == "approximate"
+        ):
+            return
+        lost = f" ({members})" if members.n_missing else ""
+        raise NotDecodable(
+            f"iteration {iteration}: {n_arrived} of {self._code.n_messages} messages arrived, "
+            f"which {self._code.name!r} cannot decode{lost}"
+        )
 
     def _decode(self, enough: bool, began: float, posted: float, waited: float) -> Round:
         decoder = self._decoder

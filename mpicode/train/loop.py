@@ -20,7 +20,11 @@ from .coded_gradient import CodedGradient, Interrupted, OutOfTime
 
 
 class Recorder(Protocol):
-    """Whoever wants each iteration's numbers: the run file, a progress line."""
+    """Whoever wants each iteration's numbers: the run file, a progress line.
+
+    One that has a method ``event(iteration, seconds, worker, kind, detail)`` is also told what
+    happened to the workers, before the iteration it happened in.
+    """
 
     def iteration(self, columns: Mapping[str, float], workers: Mapping[str, Any]) -> None:
         """Take one iteration's columns, and arrays (n_workers,) by name."""
@@ -105,7 +109,10 @@ def train(
             if run.max_seconds is not None and began >= run.max_seconds:
                 raise OutOfTime
             sent, received = pool.bytes_sent, pool.bytes_received
-            done = gradient(x, iteration, run.max_seconds)
+            try:
+                done = gradient(x, iteration, run.max_seconds)
+            finally:
+                _tell_changes(pool, iteration, recorders)
             decoded = pool.now()
             loss, reason, stepped = done.loss, None, False
             if done.n_arrived:
@@ -134,6 +141,7 @@ def train(
                 "n_arrived": done.n_arrived,
                 "n_stale": pool.n_stale,
                 "n_withdrawn": pool.n_withdrawn,
+                "n_lost": pool.members.n_lost,
                 "residual": done.residual,
                 "amplification": done.amplification,
                 "shrinkage": done.shrinkage,
@@ -182,6 +190,14 @@ def train(
         result.outcome = str(error)
     result.history = {name: np.array(values) for name, values in history.items()}
     return result
+
+
+def _tell_changes(pool: WorkerPool, iteration: int, recorders: list[Recorder]) -> None:
+    for change in pool.members.take_changes():
+        for recorder in recorders:
+            tell = getattr(recorder, "event", None)
+            if tell is not None:
+                tell(iteration, change.seconds, change.worker, change.kind, change.detail)
 
 
 def _keep(good: NDArray[np.float64], answer: NDArray[Any], iteration: int) -> None:

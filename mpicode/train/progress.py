@@ -18,6 +18,7 @@ class Progress:
         self._n_workers = n_workers
         self._iterations = iterations
         self._done = 0
+        self._n_lost = 0
         self._accuracy = ""
         self._bar: Any = None
         self._next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
@@ -40,7 +41,20 @@ class Progress:
         elif time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
             done = f"iteration {self._done} of {self._iterations}"
-            print(f"mpicode: {done}, {self._text(columns)}", file=sys.stderr, flush=True)
+            self._say(f"mpicode: {done}, {self._text(columns)}")
+
+    def event(self, iteration: int, seconds: float, worker: int, kind: str, detail: str) -> None:
+        """Say what happened to a worker, and to how many it has happened."""
+        self._n_lost += kind == "lost"
+        first = detail.partition("\n")[0]
+        who = f"worker {worker} (rank {worker + 1})"
+        self._say(f"mpicode: iteration {iteration}: {who} {kind}: {first}")
+
+    def _say(self, line: str) -> None:
+        if self._bar is not None:
+            self._bar.write(line, file=sys.stderr)
+        else:
+            print(line, file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Leave the terminal tidy."""
@@ -49,6 +63,8 @@ class Progress:
 
     def _text(self, columns: Mapping[str, float]) -> str:
         arrived = f"{columns['n_arrived']}/{self._n_workers} used"
+        if self._n_lost:
+            arrived += f", {self._n_lost} lost"
         return (
             f"loss {columns['loss']:.5g}{self._accuracy}, {arrived}, wait {columns['wait']:.3g} s"
         )

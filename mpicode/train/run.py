@@ -16,6 +16,7 @@ from ..config import Config
 from ..errors import ConfigError, MpicodeError
 from ..facts import blas
 from ..pool import WorkerPool, largest_answer, wire, worker_loop
+from ..pool.transport import Transport
 from ..pool.virtual import Costs, VirtualMaster
 from ..results import RunWriter
 from ..watch import tell_all_present
@@ -94,7 +95,7 @@ def _run_virtual(
             costs(config),
         )
         transport.interrupted = interrupted
-        pool = WorkerPool(transport, payload_length=segments.n_parameters, dtype=setup.dtype)
+        pool = _pool(setup, transport)
         return _master(setup, shrinkage, pool, "virtual clock", recorders)
     finally:
         setup.close()
@@ -148,10 +149,21 @@ def _run_mpi(
     try:
         transport = mpi.MPIMaster(part, *answer, largest_answer(*answer))
         transport.interrupted = interrupted
-        pool = WorkerPool(transport, payload_length=setup.segments.n_parameters, dtype=setup.dtype)
+        pool = _pool(setup, transport)
         return _master(setup, shrinkage, pool, mpi.library_version(), recorders)
     finally:
         setup.close()
+
+
+def _pool(setup: Setup, transport: Transport) -> WorkerPool:
+    faults = setup.config.faults
+    return WorkerPool(
+        transport,
+        payload_length=setup.segments.n_parameters,
+        dtype=setup.dtype,
+        silent_seconds=faults.silent_seconds,
+        errors_end=faults.on_error == "stop",
+    )
 
 
 def _serve(config: Config, part: Intracomm) -> None:
@@ -222,7 +234,9 @@ def _master(
             recorders = [writer, *recorders]
         result = train(
             pool,
-            CodedGradient(pool, setup.code, setup.segments, setup.rules, shrinkage),
+            CodedGradient(
+                pool, setup.code, setup.segments, setup.rules, shrinkage, config.faults.when_lost
+            ),
             setup.problem,
             setup.optimizer(),
             setup.initial(),

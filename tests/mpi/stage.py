@@ -40,7 +40,7 @@ class Stage:
         (self._folder / f"hold-{what}-{rank}").unlink()
 
     def fail(self, what, rank, call=0, how="raise"):
-        """Have ``rank`` raise an exception in its next ``what``, or ``how="exit"``."""
+        """Have ``rank`` raise an exception in its next ``what``; ``how``: or exit, or vanish."""
         self._say(f"{how}-{what}-{rank}", call)
 
     def failed(self):

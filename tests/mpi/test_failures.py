@@ -80,8 +80,9 @@ def test_a_problem_that_leaves_the_program_ends_all_ranks(run, config, stage, ra
 
 
 @pytest.mark.parametrize("ranks", [None, N_RANKS], ids=["outside MPI", "under mpirun"])
-def test_a_killed_worker_ends_the_job(run, config, stage, ranks):
-    path = config(problem={"name": stage.name}, run={"iterations": 1000})
+def test_a_killed_worker_ends_a_job_that_is_not_to_survive(run, config, stage, ranks):
+    faults = {"survive": False}
+    path = config(problem={"name": stage.name}, run={"iterations": 1000}, faults=faults)
     stage.hold("regularise", 0, 10)
     job = run(path, ranks=ranks)
     job.until(stage.held("regularise", 0), "iteration 10")

@@ -3,7 +3,7 @@
 What they tell each other are files in the folder ``stage`` beside this one. Points are named
 WHAT-RANK, with WHAT one of construct, gradient, evaluate (the master, on held-out data) and
 regularise (the master, once per iteration), and RANK that of MPI. The test writes ``hold-POINT``,
-``raise-POINT`` or ``exit-POINT``, with the number of the call from which on it counts;
+``raise-POINT``, ``exit-POINT`` or ``vanish-POINT``, with the number of the call from which on it counts;
 ``held-POINT`` answers the first, with the number of the call that is held.
 """
 
@@ -59,6 +59,8 @@ class Watched(PROBLEMS["softmax"]):
         if self._due(f"exit-{point}", call):
             (STAGE / "failed").write_text(str(time.monotonic()))
             sys.exit(f"leaving in {point}")
+        if self._due(f"vanish-{point}", call):
+            os._exit(3)
         if self._due(f"hold-{point}", call):
             (STAGE / f"held-{point}").write_text(str(call))
             while self._due(f"hold-{point}", call):

@@ -1,0 +1,167 @@
+"""A worker's end of the wire."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from typing import Any
+
+import numpy as np
+from mpi4py import MPI
+
+from .. import wire
+from ..backoff import Backoff, sharpen_sleep
+from ..wire import Kind
+from ..worker import Action, Receive, Request, Send, Sleep
+from .job import MasterLost, survives
+from .tags import ANSWER, NOTICE, REQUEST
+
+_NOTICES = frozenset((int(Kind.WITHDRAW), int(Kind.STOP)))
+# looked up once: these run for every request
+_ASSIGN = int(Kind.ASSIGN)
+_new = tuple.__new__
+_LOOK_SECONDS = 100e-6  # shorter work is not interrupted to look for a notice
+
+
+class MPIWorker:
+    """A worker's end of the wire: it carries out what `worker_loop` yields.
+
+    Requests have ``payload_length`` elements of ``dtype``; ``n_messages`` is the most that can be
+    assigned to one worker. ``buffer`` is where answers are put together, ``answer_bytes`` long as a
+    rule.
+    """
+
+    def __init__(
+        self,
+        comm: MPI.Intracomm,
+        payload_length: int,
+        dtype: np.dtype[Any],
+        n_messages: int,
+        buffer: wire.Bytes,
+        answer_bytes: int,
+    ) -> None:
+        self.now = time.perf_counter
+        self._comm = comm
+        self._buffer = buffer
+        self._answer_bytes = answer_bytes
+        n_bytes = max(
+            wire.message_bytes(payload_length, dtype),
+            wire.message_bytes(n_messages, np.dtype(np.int64)),
+        )
+        self._inbox = wire.new_buffer(n_bytes)
+        self._frame = wire.Frame(self._inbox, payload_length, dtype)
+        notices = wire.new_buffer(wire.message_bytes(0, dtype))
+        self._notices = wire.Frame(notices, 0, dtype)
+        self._answer = comm.Send_init((buffer[:answer_bytes], MPI.BYTE), 0, ANSWER)
+        self._request = comm.Recv_init((self._inbox, MPI.BYTE), 0, REQUEST)
+        self._notice = comm.Recv_init((notices, MPI.BYTE), 0, NOTICE)
+        self._sending: MPI.Request | None = None
+        self._backoff = Backoff()
+        self._current = Request(0, -1, 0, self._frame.values, 0.0)
+        self._looked_at = 0.0
+        self._stop: Request | None = None
+        sharpen_sleep()
+
+    def run(self, loop: Generator[Action, Any, BaseException | None]) -> BaseException | None:
+        """Drive ``loop`` to its end; return the exception that ended its work, if one did."""
+        self._request.Start()
+        self._notice.Start()
+        waiting = True  # a receive for the next request is pending
+        send, now = loop.send, self.now
+        outcome: Any = None
+        try:
+            while True:
+                action = send(outcome)
+                if isinstance(action, Send):
+                    self._send(action)
+                    if not action.last:
+                        self._complete_send()
+                        outcome = None
+                        continue
+                elif isinstance(action, Sleep):
+                    time.sleep(action.seconds)
+                    outcome = None
+                    continue
+                elif not isinstance(action, Receive):
+                    outcome = now() - self._looked_at > _LOOK_SECONDS and self._withdrawn()
+                    continue
+                if not waiting:
+                    self._request.Start()
+                outcome = self._next_request()
+                waiting = outcome.kind in _NOTICES
+        except StopIteration as end:
+            ended: BaseException | None = end.value
+        except MPI.Exception as error:
+            if not survives():
+                raise
+            raise MasterLost(f"the master (rank 0) has died: {error}") from None
+        self._notice.Cancel()
+        self._notice.Wait()
+        if waiting:
+            self._request.Cancel()
+            self._request.Wait()
+        return ended
+
+    def close(self) -> None:
+        """Free the communicator, together with all other ranks."""
+        for handle in (self._answer, self._request, self._notice):
+            handle.Free()
+        self._comm.Free()
+
+    def _send(self, action: Send) -> None:
+        if action.n_bytes == self._answer_bytes:
+            self._sending = self._answer
+            self._answer.Start()
+        else:
+            answer = self._buffer[: action.n_bytes]
+            self._sending = self._comm.Isend((answer, MPI.BYTE), 0, ANSWER)
+
+    def _complete_send(self) -> None:
+        """Wait until the answer has left: only then may its buffer be written again."""
+        if self._sending is not None and not self._sending.Test():
+            test, backoff = self._sending.Test, self._backoff
+            backoff.reset()
+            while not test():
+                backoff.pause()
+        self._sending = None
+
+    def _next_request(self) -> Request:
+        if self._stop is not None:
+            self._complete_send()
+            return self._stop
+        backoff, frame = self._backoff, self._frame
+        requested, notified = self._request.Test, self._notice.Test
+        backoff.reset()
+        while not (requested() or requested() or requested()):
+            # what is told to an idle worker can wait a little longer than a request
+            if notified():
+                notice = self._open_notice()
+                if notice.kind == Kind.STOP:
+                    self._complete_send()
+                return notice
+            backoff.pause()
+        self._complete_send()
+        _, kind, dtype, _, _, iteration, round, _, length, seconds, _, _ = frame.read("master")
+        if frame.n_bytes == frame.full_bytes and kind != _ASSIGN:
+            values = frame.values
+        else:
+            values = wire.payload(self._inbox, length, wire.DTYPES[dtype])
+        self._looked_at = self.now()
+        self._current = request = _new(Request, (kind, iteration, round, values, seconds))
+        return request
+
+    def _open_notice(self) -> Request:
+        _, kind, _, _, _, iteration, round, _, _, seconds, _, _ = self._notices.read("master")
+        self._notice.Start()
+        return Request(kind, iteration, round, self._notices.values, seconds)
+
+    def _withdrawn(self) -> bool:
+        """Look for a notice about the request that is being worked on."""
+        self._looked_at = self.now()
+        if not self._notice.Test():
+            return False
+        notice = self._open_notice()
+        if notice.kind == Kind.STOP:
+            self._stop = notice
+            return True
+        return notice[1:3] >= self._current[1:3]  # iteration and round
