@@ -1,4 +1,4 @@
-"""A user's own program in which a worker, the master or the code (the argument) is wrong."""
+"""A user's own program in which a worker or the master (the argument) is wrong."""
 
 import sys
 
@@ -6,21 +6,10 @@ import numpy as np
 from mpi4py import MPI
 
 import mpicode
-from mpicode.codes import GradientCode
-
-
-class Segmented(GradientCode):
-    """A code that cuts gradients."""
-
-    name = "segmented"
-
 
 who = sys.argv[1]
 comm = MPI.COMM_WORLD
 code = mpicode.codes.make("cyclic", n_workers=comm.size - 1, n_stragglers=1)
-if who == "code":
-    n = comm.size - 1
-    code = Segmented(np.eye(2 * n), np.arange(2 * n) % n, n_workers=n, n_blocks=n, n_segments=2)
 
 
 def gradient(x, block):
