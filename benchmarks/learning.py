@@ -1,14 +1,17 @@
 """What approximate sums and short messages do to learning.
 
-    python benchmarks/learning.py [--seed 0] [--count 3] [--iterations 400] [--workers 12]
-        [--load 4] [--problem mlp softmax]
+    OMP_NUM_THREADS=1 python benchmarks/learning.py [--seed 0] [--count 3]
+        [--iterations 400] [--processes 2]
+        [--setting equal-load bibd coset] [--problem mlp softmax]
 
 Trains on the 10,000 images of data/fashion-mnist-10k.h5 (a fifth held out, in mini-batches, with
-heavy-ball momentum) while every worker is a straggler with probability 1/4, anew in each iteration,
-and misses the deadline by then. One row per scheme, all at the same load but for the two that know
-no redundancy; the mean over the seeds. The problems are the network 784-128-10, which has far more
-parameters than rows to learn from, and softmax regression, which has not: there the gradient needs
-to be right in all directions.
+heavy-ball momentum and a step that decays to 0) while every worker is a straggler with probability
+1/4, anew in each iteration, and misses the deadline by then. One row per scheme, the mean over the
+seeds. Settings: 12 workers, all schemes with 4 holders of a block but for the two that know no
+redundancy; and the paper's designs (Munim and Ramamoorthy), a (7, 7, 3, 1) block design and the
+coset graph (27, 2, 5) with 54 workers, with their baseline `stacked`: see jobs/paper-*.toml. The
+problems are the network 784-128-10, which has far more parameters than rows to learn from, so that
+half of the directions are enough for it, and softmax regression, where they are not.
 
 loss      : of all training rows at the end, relative to uncoded without stragglers (same seed),
             with its standard error over the seeds
@@ -20,13 +23,14 @@ KB/answer : bytes of one message
 seconds   : under the virtual clock, per iteration: 20 us per row, 1 Gbit/s per worker
 
 Everything runs in this process under the virtual clock, so the numbers are the same on every
-machine up to rounding. A sample in well under a minute: --count 1 --iterations 150 --problem
-softmax.
+machine up to rounding. A sample in well under a minute:
+--count 1 --iterations 150 --setting equal-load --problem softmax
 """
 
 from __future__ import annotations
 
 import argparse
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +46,10 @@ TOLERANCE = 0.05  # of the loss, over which a row is marked
 # A straggler begins the next iteration late by (time of an answer) + DELAY - DEADLINE and still
 # meets its deadline, so that stragglers are drawn anew.
 DELAY = DEADLINE = 0.04
+COLUMNS = (
+    *("scheme", "load", "message", "loss", "accuracy"),
+    *("arrived", "residual", "alpha", "KB/answer", "ms/iteration"),
+)
 PROBLEMS = {
     "mlp": ({"name": "mlp", "hidden": [128]}, 0.05),
     "softmax": ({"name": "softmax"}, 0.02),
@@ -53,41 +61,57 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="the first")
     parser.add_argument("--count", type=int, default=3, help="seeds")
     parser.add_argument("--iterations", type=int, default=400)
-    parser.add_argument("--workers", type=int, default=12)
-    parser.add_argument("--load", type=int, default=4, help="of n_workers blocks")
+    parser.add_argument("--processes", type=int, default=2, help="runs at a time")
+    parser.add_argument("--setting", nargs="+", choices=SETTINGS, default=["equal-load", "bibd"])
     parser.add_argument("--problem", nargs="+", choices=PROBLEMS, default=list(PROBLEMS))
     return parser.parse_args()
 
 
-def schemes(load: int) -> dict[str, tuple[dict[str, Any], bool]]:
+def equal_load() -> dict[str, tuple[dict[str, Any], bool]]:
     """Return by label: the code, and whether it stops at the deadline."""
-    short = {"replication": load, "n_segments": 2}
+    short = {"replication": 4, "n_segments": 2}
     rows = {
         "uncoded": ({"name": "uncoded"}, False),
         "ignore-stragglers": ({"name": "ignore-stragglers"}, True),
-        "bernoulli": ({"name": "bernoulli", "load": load}, True),
-        "fractional-repetition": (
-            {"name": "fractional-repetition", "n_stragglers": load - 1},
-            True,
-        ),
+        "bernoulli": ({"name": "bernoulli", "load": 4}, True),
+        "fractional-repetition": ({"name": "fractional-repetition", "n_stragglers": 3}, True),
         "kadhe, m = 2": ({"name": "kadhe", **short}, True),
     }
     for design in ("biregular", "coset"):
-        for name in ("munim-diagonal", "munim-nullspace", "stacked"):
-            code = {"name": name, "design": design, **short}
-            rows[f"{name}, {design}, m = 2"] = (code, True)
+        rows |= constructions(design, **short)
     return rows
 
 
-def configuration(options, problem, code, has_deadline, seed, stragglers=True):
+def constructions(design: str, **more: Any) -> dict[str, tuple[dict[str, Any], bool]]:
+    """Return the paper's two and their baseline."""
+    return {
+        f"{name}, {design}, m = 2": ({"name": name, "design": design, **more}, True)
+        for name in ("munim-diagonal", "munim-nullspace", "stacked")
+    }
+
+
+SETTINGS = {
+    "equal-load": (12, equal_load()),
+    "bibd": (7, constructions("bibd", n_segments=2)),
+    "coset": (54, constructions("coset", n_segments=2, load=5)),
+}
+
+
+def configuration(options, problem, n_workers, code, has_deadline, seed, stragglers=True):
     parameters, step_size = PROBLEMS[problem]
     config = {
         "data": {"path": str(DATA), "test_fraction": 0.2},
         "problem": parameters,
         "code": code,
-        "optimizer": {"name": "heavy-ball", "step_size": step_size, "momentum": 0.9},
+        "optimizer": {
+            "name": "heavy-ball",
+            "step_size": step_size,
+            "momentum": 0.9,
+            "schedule": "cosine",
+            "decay_iterations": options.iterations,
+        },
         "run": {
-            "n_workers": options.workers,
+            "n_workers": n_workers,
             "iterations": options.iterations,
             "batch_size": 1200,
             "dtype": "float32",
@@ -133,27 +157,29 @@ def measure(config) -> dict[str, float]:
     }
 
 
-def table(options, problem) -> None:
+def table(options, setting, problem, executor) -> None:
+    n_workers, schemes = SETTINGS[setting]
     seeds = range(options.seed, options.seed + options.count)
-    best = [
-        measure(configuration(options, problem, {"name": "uncoded"}, False, seed, False))
-        for seed in seeds
-    ]
+
+    def rows_of(code, has_deadline, stragglers=True):
+        configurations = [
+            configuration(options, problem, n_workers, code, has_deadline, seed, stragglers)
+            for seed in seeds
+        ]
+        return executor.map(measure, configurations)
+
+    waiting = {label: rows_of(*scheme) for label, scheme in schemes.items()}
+    best = list(rows_of({"name": "uncoded"}, False, stragglers=False))
     mean = {name: np.mean([row[name] for row in best]) for name in best[0]}
     print(
-        f"\n{problem}: {options.workers} workers, {options.iterations} iterations, "
+        f"\n{problem}: {n_workers} workers, {options.iterations} iterations, "
         f"seeds {options.seed} to {seeds[-1]}; uncoded without stragglers: training loss "
         f"{mean['loss']:.4f}, held-out accuracy {mean['accuracy']:.3f}, "
         f"{mean['seconds'] * 1e3:.1f} ms per iteration\n"
     )
-    print(
-        "| scheme | load | message | loss | accuracy | arrived | residual | alpha | KB/answer "
-        "| ms/iteration |\n|---|---|---|---|---|---|---|---|---|---|---|"
-    )
-    for label, (code, has_deadline) in schemes(options.load).items():
-        rows = [
-            measure(configuration(options, problem, code, has_deadline, seed)) for seed in seeds
-        ]
+    print(f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|")
+    for label, pending in waiting.items():
+        rows = list(pending)
         mean = {name: np.mean([row[name] for row in rows]) for name in rows[0]}
         ratios = np.array([row["loss"] / own["loss"] for row, own in zip(rows, best, strict=True)])
         error = f" +- {ratios.std(ddof=1) / np.sqrt(len(ratios)):.3f}" if len(ratios) > 1 else ""
@@ -170,8 +196,10 @@ def table(options, problem) -> None:
 
 def main() -> None:
     options = arguments()
-    for problem in options.problem:
-        table(options, problem)
+    with ProcessPoolExecutor(options.processes) as executor:
+        for setting in options.setting:
+            for problem in options.problem:
+                table(options, setting, problem, executor)
 
 
 if __name__ == "__main__":
