@@ -3,8 +3,8 @@
 What they tell each other are files in the folder ``stage`` beside this one. Points are named
 WHAT-RANK, with WHAT one of construct, gradient, evaluate (the master, on held-out data) and
 regularise (the master, once per iteration), and RANK that of MPI. The test writes ``hold-POINT``,
-``raise-POINT``, ``exit-POINT`` or ``vanish-POINT``, with the number of the call from which on it counts;
-``held-POINT`` answers the first, with the number of the call that is held.
+``raise-POINT``, ``exit-POINT`` or ``vanish-POINT``, with the number of the call from which on it
+counts; ``held-POINT`` answers the first, with the number of the call that is held.
 """
 
 import contextlib
