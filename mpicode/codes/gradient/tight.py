@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ...errors import ConfigError
 from ..base import CountingDecoder, Decoder, GradientCode
-from ..sets import Sets
+from ..sets import Sets, straggler_sets
 from .completions import Completions, fixed_sets, worst_sets
 
 # A decoding loses about 3e-16 times its amplification, so beyond this some set of lost workers
@@ -20,11 +20,13 @@ MAX_AMPLIFICATION = 1e7
 class TightCode(GradientCode):
     """One message per worker; the messages span n - s dimensions and any n - s of them are enough.
 
-    encoding : (n_workers, n_segments * natural number of blocks), of rank n - s; its rows are
-               scaled to the norm of a repetition code's, so that amplifications compare
-    share    : blocks that each natural block is split into
-    remedy   : what to take instead, for the `ConfigError` raised if some set of n_stragglers lost
-               workers is found for which the coefficients amplify rounding too much
+    encoding  : (n_workers, n_segments * natural number of blocks), of rank n - s; its rows are
+                scaled to the norm of a repetition code's, so that amplifications compare
+    share     : blocks that each natural block is split into
+    remedy    : what to take instead, for the `ConfigError` raised if some set of n_stragglers lost
+                workers is found for which the coefficients amplify rounding too much
+    more_sets : random sets tried beyond the usual, or all if there are fewer: the worst sets of a
+                random code are few and follow no pattern
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class TightCode(GradientCode):
         share: int,
         n_segments: int = 1,
         remedy: str,
+        more_sets: int = 0,
     ) -> None:
         n_workers, n_pieces = encoding.shape
         scaled = scale_rows(encoding, n_segments)
@@ -49,7 +52,8 @@ class TightCode(GradientCode):
         )
         rng = np.random.default_rng([n_workers, n_stragglers, n_segments])
         sets = fixed_sets(n_workers, n_stragglers, rng)
-        sets = np.concatenate([super().hard_sets(n_stragglers), sets])
+        more = straggler_sets(n_workers, n_stragglers, more_sets, rng)
+        sets = np.concatenate([super().hard_sets(n_stragglers), sets, more])
         worst, self._hardest = worst_sets(
             self._completions.amplifications, sets, n_workers, MAX_AMPLIFICATION
         )
