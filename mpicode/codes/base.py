@@ -39,6 +39,8 @@ class GradientCode:
     name: ClassVar[str]
     family: ClassVar[str] = "gradient"
     kinds: ClassVar[tuple[str, ...]] = ("gradient",)
+    varies: bool = False
+    """Whether the coefficients change from iteration to iteration; see `at`."""
 
     def __init__(
         self,
@@ -60,7 +62,7 @@ class GradientCode:
         self.n_segments = n_segments
         self.n_messages = self.owner.size
         self.max_stragglers = max_stragglers
-        self._decodings = PerSet(self.n_messages, lambda mask: self._measure(self.solve(mask)))
+        self.forget()
         self._check()
 
     def _check(self) -> None:
@@ -78,6 +80,10 @@ class GradientCode:
                 f"code {self.name!r}: a message belongs to worker {outside[0]}, "
                 f"but there are {self.n_workers}"
             )
+
+    def forget(self) -> None:
+        """Forget the decodings computed so far: the coefficients are others now."""
+        self._decodings = PerSet(self.n_messages, lambda mask: self._measure(self.solve(mask)))
 
     def messages(self, worker: int) -> npt.NDArray[np.intp]:
         """Return the numbers of the messages that ``worker`` computes, ascending."""
@@ -100,6 +106,17 @@ class GradientCode:
         arrived : (n_messages,) bool
         """
         return self._decodings(arrived)
+
+    def at(self, iteration: int) -> GradientCode:
+        """Return the code that holds in ``iteration``; for iteration 0 this one."""
+        return self
+
+    def factors(self, iteration: int) -> npt.NDArray[Any] | None:
+        """Return what the coefficients of ``at(iteration)`` are multiplied by, None for ones.
+
+        (n_messages, n_segments): the same factor for all blocks of a message and segment.
+        """
+        return None
 
     def decoder(self, kind: str = "gradient") -> Decoder:
         """Return an empty decoder for the answers to requests of ``kind``."""

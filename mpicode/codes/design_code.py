@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import cached_property
 from typing import Any
 
@@ -90,6 +91,44 @@ class VectorCode(DesignCode):
         self.vectors = self.draw((assignment.shape[1], n_segments), rng)
         self._shared = _shared(assignment)
         return per_worker(assignment, self.vectors)
+
+    def with_vectors(self, vectors: Matrix) -> VectorCode:
+        """Return this code with other ``vectors``, (n_workers, n_segments), none of them 0."""
+        other = copy.copy(self)
+        for known in ("products", "system", "_all", "_strength", "_balanced"):
+            other.__dict__.pop(known, None)
+        change = vectors / self.vectors
+        message, segment = self._places
+        old = self.encoding
+        other.encoding = sparse.csr_array(
+            (old.data * change[message, segment], old.indices, old.indptr), shape=old.shape
+        )
+        other.vectors = vectors
+        other.forget()
+        return other
+
+    @cached_property
+    def _places(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+        """The message and the segment of each number in the encoding."""
+        counts = np.diff(self.encoding.indptr)
+        segments = np.asarray(self.encoding.indices // self.n_blocks, dtype=np.intp)
+        return np.repeat(np.arange(self.n_messages), counts), segments
+
+    @cached_property
+    def _held(self) -> Matrix:
+        """The blocks that any two workers share, (n_workers, n_workers)."""
+        held = self.encoding[:, : self.n_blocks].astype(bool).astype(float)
+        return np.asarray((held @ held.T).toarray())
+
+    @cached_property
+    def products(self) -> tuple[Matrix, Matrix]:
+        """Inner products of the messages with each other and with the wanted sums.
+
+        (n_messages, n_messages), symmetric, and (n_messages, n_segments).
+        """
+        return self._held * (self.vectors @ self.vectors.T), self._held.diagonal()[:, None] * (
+            self.vectors
+        )
 
     @cached_property
     def _balanced(self) -> tuple[Matrix, Matrix, Matrix] | None:

@@ -35,6 +35,7 @@ class FixedDecoding(GradientCode):
     def __init__(self, code: GradientCode) -> None:
         everything = np.ones(code.n_messages, dtype=bool)
         self._inner = code
+        self.varies = code.varies
         self._whole = GradientCode.solve(code, everything)
         super().__init__(
             code.encoding,
@@ -49,6 +50,14 @@ class FixedDecoding(GradientCode):
                 f"decoding.method: 'fixed' wants a code that is exact when all answer, but then "
                 f"{code.name!r} misses a share of {share:.3g}; 'optimal' decodes it"
             )
+
+    def at(self, iteration: int) -> GradientCode:
+        """Return the fixed decoding of the code that holds in ``iteration``."""
+        return FixedDecoding(self._inner.at(iteration)) if self.varies else self
+
+    def factors(self, iteration: int) -> npt.NDArray[Any] | None:
+        """Return the factors of the code itself."""
+        return self._inner.factors(iteration)
 
     def solve(self, arrived: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
         """Return the full set's coefficients of what arrived, times n_messages over its number."""

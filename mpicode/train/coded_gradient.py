@@ -88,7 +88,10 @@ class CodedGradient:
         enough by ``until`` (run time, s), and `Interrupted` when the transport was told to stop
         waiting.
         """
-        pool, decoder, rules = self._pool, self._decoder, self._rules
+        pool, rules = self._pool, self._rules
+        if self._code.varies:
+            self._decoder = self._code.at(iteration).decoder("gradient")
+        decoder = self._decoder
         began = pool.now()
         deadline = until
         if rules.deadline is not None:

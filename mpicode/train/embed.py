@@ -147,7 +147,7 @@ class _BlockWork:
         out[:] = 0
         x = request.payload.view()
         x.flags.writeable = False
-        for part in self._parts(message):
+        for part in self._parts(message, request.iteration):
             for block, weight in part.blocks:
                 gradient, loss = self._ask(x, block)
                 self._segments.fold(weight * part.direction, gradient, out[:-1])

@@ -64,7 +64,7 @@ class GradientWork:
 
     def compute(self, request: Request, message: int, out: NDArray[Any]) -> Iterator[float]:
         """Fill ``out``, (answer_length,): the coded segment and, last, the coded loss."""
-        parts = self._parts(message)
+        parts = self._parts(message, request.iteration)
         if len(parts) > 1 and self._at_once:
             yield from self._all_at_once(message, request, out)
             return
@@ -95,7 +95,7 @@ class GradientWork:
         whole, loss = self._whole, 0.0
         assert whole is not None
         whole[:] = 0
-        for block, column in self._parts.columns(message):
+        for block, column in self._parts.columns(message, request.iteration):
             slots, weight = self._draw(request.iteration, block)
             for rows in self._blocks.rows(block, slots):
                 n_rows = len(rows.y)

@@ -19,7 +19,7 @@ Columns = tuple[tuple[int, NDArray[Any]], ...]
 class Part(NamedTuple):
     """Blocks whose coefficients are ``weight * direction``.
 
-    direction : (n_segments,), its largest number is 1 in modulus
+    direction : (n_segments,), in iteration 0 its largest number is 1 in modulus
     blocks    : the numbers of the blocks, ascending, and the real weight of each
 
     By linearity the weighted sum of these blocks' gradients is one ordinary gradient, of a weighted
@@ -34,7 +34,7 @@ class Parts:
     """Gives, for the number of a message, the parts that it is the sum of.
 
     A code with one coefficient per worker and segment has one part per message, and so has a real
-    code with one segment.
+    code with one segment. Codes that vary keep their parts, with other directions.
     """
 
     def __init__(self, code: GradientCode) -> None:
@@ -42,15 +42,31 @@ class Parts:
         self._columns: dict[int, Columns] = {}
         self._known: dict[int, tuple[Part, ...]] = {}
 
-    def __call__(self, message: int) -> tuple[Part, ...]:
+    def __call__(self, message: int, iteration: int) -> tuple[Part, ...]:
         """Return the parts in the order of their first blocks."""
         parts = self._known.get(message)
         if parts is None:
-            parts = self._known[message] = _parts(self.columns(message))
+            parts = self._known[message] = _parts(self._constant_columns(message))
+        factors = self._factors(message, iteration)
+        if factors is not None:
+            parts = tuple(part._replace(direction=part.direction * factors) for part in parts)
         return parts
 
-    def columns(self, message: int) -> Columns:
+    def columns(self, message: int, iteration: int) -> Columns:
         """Return the blocks of the message, ascending, with their coefficients (n_segments,)."""
+        columns = self._constant_columns(message)
+        factors = self._factors(message, iteration)
+        if factors is not None:
+            columns = tuple((block, column * factors) for block, column in columns)
+        return columns
+
+    def _factors(self, message: int, iteration: int) -> NDArray[Any] | None:
+        if not self._code.varies:
+            return None
+        factors = self._code.factors(iteration)
+        return None if factors is None else factors[message]
+
+    def _constant_columns(self, message: int) -> Columns:
         columns = self._columns.get(message)
         if columns is None:
             row = self._code.encoding[[message]].toarray()

@@ -59,7 +59,8 @@ def estimate(rules: StopRules, seed: int) -> Shrinkage:
     a deadline: what is divided by then depends on their number, which makes the sums right for
     independent stragglers of any probability.
 
-    Exact codes and unbiased decodings give 1.
+    Exact codes and unbiased decodings give 1. Of a code that varies, every order takes another
+    iteration.
     """
     if rules.is_exact or rules.is_unbiased:
         return Shrinkage()
@@ -70,7 +71,7 @@ def estimate(rules: StopRules, seed: int) -> Shrinkage:
     if rules.deadline is not None:
         most = max(_FEWEST_ORDERS, most // 4)  # each order is decoded at many sizes
     for number in range(1, most + 1):
-        trial.run(_order(code, rng))
+        trial.run(_order(code, rng), number)
         if number > _FEWEST_ORDERS and trial.is_certain():
             break
     stopped = _divisor(trial.stopped)
@@ -97,13 +98,18 @@ class _Trial:
             sizes = np.linspace(1, max(1, code.n_messages - 1), _SIZES)
             self.late = {int(size): [] for size in sizes}
         self._rules = rules
-        self._decoder = code.decoder("gradient")
-        target = np.repeat(np.eye(code.n_segments), code.n_blocks, axis=0)
-        self._sums = code.encoding @ target / (code.n_segments * code.n_blocks)
+        self._use(code)
         self._nothing = np.zeros(1, dtype=code.encoding.dtype)
 
-    def run(self, order: NDArray[np.intp]) -> None:
-        """Let messages arrive until the rules have enough."""
+    def _use(self, code: GradientCode) -> None:
+        target = np.repeat(np.eye(code.n_segments), code.n_blocks, axis=0)
+        self._sums = code.encoding @ target / (code.n_segments * code.n_blocks)
+        self._decoder = code.decoder("gradient")
+
+    def run(self, order: NDArray[np.intp], iteration: int) -> None:
+        """Let messages arrive in one iteration until the rules have enough."""
+        if self._rules.code.varies:
+            self._use(self._rules.code.at(iteration))
         decoder = self._decoder
         decoder.reset()
         for message in order.tolist():
@@ -121,7 +127,7 @@ class _Trial:
         return max(errors, default=0.0) <= _STANDARD_ERROR
 
     def _take(self, shares: list[float]) -> None:
-        code = self._rules.code
+        code = self._decoder.code
         decoding = code.decode(self._decoder.arrived)
         if decoding.residual > EXACT * code.n_segments * code.n_blocks:
             shares.append(float(np.sum(decoding.coefficients * self._sums.T).real))

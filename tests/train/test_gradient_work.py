@@ -80,9 +80,10 @@ def by_hand(X, y, x, code, partition, batch_size, iteration=6):
     padded = np.zeros((code.n_blocks, m * length))
     padded[:, : both.shape[1] - 1] = blocks[:, :-1]
     pieces = padded.reshape(code.n_blocks, m, length).transpose(1, 0, 2).reshape(-1, length)
-    loss = code.encoding[:, : code.n_blocks] @ blocks[:, -1]
-    dense = code.encoding.toarray().reshape(code.n_messages, m, code.n_blocks)
-    return np.column_stack([code.encoding @ pieces, loss]), dense.any(axis=1) @ n_rows
+    encoding = code.at(iteration).encoding
+    loss = encoding[:, : code.n_blocks] @ blocks[:, -1]
+    dense = encoding.toarray().reshape(code.n_messages, m, code.n_blocks)
+    return np.column_stack([encoding @ pieces, loss]), dense.any(axis=1) @ n_rows
 
 
 @pytest.mark.parametrize("batch_size", [None, 24, 50])

@@ -92,32 +92,32 @@ class TestParts:
     def test_proportional_blocks_share_one(self):
         direction = np.array([[0.5], [-2.0]])
         pieces = direction * np.array([1.0, 0.0, -3.0, 0.1])
-        (part,) = Parts(Given(pieces.reshape(1, -1), 2))(0)
+        (part,) = Parts(Given(pieces.reshape(1, -1), 2))(0, 0)
         np.testing.assert_allclose(part.direction, [-0.25, 1.0])
         assert [block for block, _ in part.blocks] == [0, 2, 3]
         np.testing.assert_allclose([w for _, w in part.blocks], [-2.0, 6.0, -0.2])
 
     def test_others_do_not(self):
         pieces = np.array([[1.0, 1.0, 2.0], [1.0, 1.0 + 1e-9, 2.0]])
-        first, second = Parts(Given(pieces.reshape(1, -1), 2))(0)
+        first, second = Parts(Given(pieces.reshape(1, -1), 2))(0, 0)
         assert [block for block, _ in first.blocks] == [0, 2]
         assert [block for block, _ in second.blocks] == [1]
 
     def test_one_segment_keeps_its_coefficients_to_the_bit(self):
         row = np.random.default_rng(0).standard_normal((1, 9))
-        (part,) = Parts(Given(row, 1))(0)
+        (part,) = Parts(Given(row, 1))(0, 0)
         assert part.direction.tolist() == [1.0]
         assert [weight for _, weight in part.blocks] == row[0].tolist()
 
     def test_weights_of_complex_codes_are_real(self):
         row = np.array([[1j, -2j, 1.0 + 1j]])
-        parts = Parts(Given(row, 1))(0)
+        parts = Parts(Given(row, 1))(0, 0)
         assert [[block for block, _ in part.blocks] for part in parts] == [[0, 1], [2]]
         again = {b: w * part.direction[0] for part in parts for b, w in part.blocks}
         np.testing.assert_allclose([again[b] for b in range(3)], row[0])
 
     def test_a_message_of_nothing(self):
-        assert Parts(Given(np.array([[0.0, 0.0], [1.0, 2.0]]), 2))(0) == ()
+        assert Parts(Given(np.array([[0.0, 0.0], [1.0, 2.0]]), 2))(0, 0) == ()
 
 
 class TestEmbedded:
@@ -176,6 +176,14 @@ CODES = [
     {"name": "ye-abbe", "n_segments": 3, "n_stragglers": 1},
     {"name": "cyclic-mds", "n_stragglers": 2},
     {"name": "munim-nullspace", "n_segments": 2, "n_stragglers": 0, "design": "coset", "load": 2},
+    {
+        "name": "munim-diagonal",
+        "n_segments": 2,
+        "n_stragglers": 0,
+        "design": "coset",
+        "load": 3,
+        "epsilon": 0.5,
+    },
 ]
 
 

@@ -29,6 +29,12 @@ def test_so_it_is_on_a_coset_graph(lost):
     assert is_multiple_of_the_sum(found, 2)
 
 
+@pytest.mark.parametrize("name", ["fano", "plane", "clebsch"])
+def test_a_code_that_redraws_keeps_it_over_its_own_iterations(name):
+    code = codes.make("munim-diagonal", **DESIGNS[name])
+    assert is_multiple_of_the_sum(sums(code.at, 300, 0.25), 2)
+
+
 def off(code, lost, count):
     """How far the mean sum over failures of one code is from a multiple of the true one, of it."""
     found = sums(lambda seed: code, count, lost)

@@ -3,6 +3,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from mpicode import codes
+from mpicode.codes import GradientCode
 from mpicode.codes.gradient.munim_diagonal import MunimDiagonal
 from mpicode.errors import ConfigError
 
@@ -41,6 +42,39 @@ def test_without_epsilon_the_weights_are_signs_of_either_kind():
     data = codes.make("munim-diagonal", n_workers=31, design="bibd").encoding.data
     assert_array_equal(np.unique(data), [-1, 1])
     assert abs(data.mean()) < 0.3
+
+
+@pytest.mark.parametrize("given", DESIGNS.values(), ids=DESIGNS)
+def test_another_iteration_has_other_weights_and_the_same_placement(given):
+    code = codes.make("munim-diagonal", **{"epsilon": 0.5, **given})
+    assert code.varies
+    assert code.at(0) is code
+    assert code.factors(0) is None
+    later = code.at(3)
+    assert later is code.at(3)
+    assert_allclose(
+        pieces(later)[0], pieces(code)[0] * code.factors(3).T[:, None, :], rtol=1e-14, atol=0
+    )
+    assert (code.factors(3) != 1).all()
+    assert_array_equal(pieces(later)[1], pieces(code)[1])
+    twin = codes.make("munim-diagonal", **{"epsilon": 0.5, **given}).at(3)
+    assert_array_equal(twin.encoding.toarray(), later.encoding.toarray())
+    arrived = np.ones(code.n_workers, dtype=bool)
+    arrived[1:3] = False
+    for one in (code, later):
+        # what is known of the one is not taken for the other
+        plain = GradientCode.solve(one, arrived)
+        missed = plain @ one.encoding - one._target
+        assert one.decode(arrived).residual == pytest.approx(np.vdot(missed, missed), rel=1e-8)
+        assert_allclose(one.products[0], (one.encoding @ one.encoding.T).toarray(), atol=1e-12)
+        assert_allclose(one.products[1], one.encoding @ one._target.T, atol=1e-12)
+
+
+def test_without_redrawing_all_iterations_are_alike():
+    code = codes.make("munim-diagonal", n_workers=7, design="bibd", redraw=False)
+    assert not code.varies
+    assert code.at(3) is code
+    assert code.factors(3) is None
 
 
 def lemma_1(code, arrived):
