@@ -5,13 +5,14 @@
         [--setting equal-load bibd coset] [--problem mlp softmax]
 
 Trains on the 10,000 images of data/fashion-mnist-10k.h5 (a fifth held out, in mini-batches, with
-heavy-ball momentum and a step that decays to 0) while every worker is a straggler with probability
-1/4, anew in each iteration, and misses the deadline by then. One row per scheme, the mean over the
-seeds. Settings: 12 workers, all schemes with 4 holders of a block but for the two that know no
-redundancy; and the paper's designs (Munim and Ramamoorthy), a (7, 7, 3, 1) block design and the
-coset graph (27, 2, 5) with 54 workers, with their baseline `stacked`: see jobs/paper-*.toml. The
-problems are the network 784-128-10, which has far more parameters than rows to learn from, so that
-half of the directions are enough for it, and softmax regression, where they are not.
+heavy-ball momentum and a step that decays to a tenth) while every worker is a straggler with
+probability 1/4, anew in each iteration, and misses the deadline by then. One row per scheme, the
+mean over the seeds. Settings: 12 workers, all schemes with 4 holders of a block but for the two
+that know no redundancy; and the paper's designs (Munim and Ramamoorthy), a (7, 7, 3, 1) block
+design and the coset graph (27, 2, 5) with 54 workers, with their baseline `stacked`: see
+jobs/paper-*.toml. The problems are the network 784-128-10, which has far more parameters than rows
+to learn from, so that half of the directions are enough for it, and softmax regression, where they
+are not.
 
 loss      : of all training rows at the end, relative to uncoded without stragglers (same seed),
             with its standard error over the seeds
