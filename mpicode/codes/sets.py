@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
-from math import comb
+from math import comb, gcd, isqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,6 +41,20 @@ def runs(n: int, size: int, stride: int = 1) -> Sets:
     return np.sort((np.arange(n)[:, None] + stride * np.arange(size)) % n, axis=1)
 
 
+def even_strides(n: int) -> list[int]:
+    """Return the strides, up to n / 2, that visit all ``n`` workers, the most even ones first.
+
+    The shortest of the vectors ``(k, stride * k mod n)`` is long where workers that are near each
+    other on the ring are far apart in the order in which it is visited, and the other way round.
+    """
+    strides = np.array([g for g in range(1, n // 2 + 1) if gcd(g, n) == 1] or [1])
+    k = np.arange(1, isqrt(2 * n) + 2)
+    step = strides[:, None] * k % n
+    squares = (np.minimum(step, n - step) ** 2 + k**2).min(axis=1)
+    even: list[int] = strides[np.argsort(-squares, kind="stable")].tolist()
+    return even
+
+
 def hard_sets(code: GradientCode, size: int) -> Sets:
     """Return sets of ``size`` lost workers that hurt a code with such a placement, (n_sets, size).
 
@@ -51,16 +65,34 @@ def hard_sets(code: GradientCode, size: int) -> Sets:
     holds = np.zeros((code.n_workers, code.n_blocks), dtype=bool)
     for worker in range(code.n_workers):
         holds[worker, code.blocks(worker)] = True
-    chains = [_chain(holds, block, size) for block in range(code.n_blocks)]
+    # Blocks with the same holders lead to the same sets.
+    _, first = np.unique(np.packbits(holds, axis=0), axis=1, return_index=True)
+    holds = holds[:, np.sort(first)]
+    blocks = [np.flatnonzero(row) for row in holds]
+    holders = [np.flatnonzero(column).tolist() for column in holds.T]
+    needed = holds.sum(axis=0, dtype=np.intc)
+    chains = [_chain(blocks, holders, needed.copy(), block, size) for block in range(len(holders))]
     return np.unique(np.concatenate([runs(code.n_workers, size), chains]), axis=0)
 
 
-def _chain(holds: npt.NDArray[np.bool_], block: int, size: int) -> Sets:
-    lost = np.zeros(len(holds), dtype=bool)
+def _chain(
+    blocks: list[Sets],
+    holders: list[list[int]],
+    needed: npt.NDArray[np.intc],
+    block: int,
+    size: int,
+) -> Sets:
+    """Return who is lost if ``block`` goes first; ``needed`` counts the holders left of each."""
+    lost: set[int] = set()
     while True:
-        holders = np.flatnonzero(holds[:, block] & ~lost)
-        lost[holders[: size - lost.sum()]] = True
-        if lost.sum() == size:
-            return np.flatnonzero(lost)
-        left = holds[~lost].sum(axis=0)
-        block = int(np.argmin(np.where(left, left, len(holds) + 1)))
+        for worker in holders[block]:
+            if len(lost) == size:
+                return np.array(sorted(lost), dtype=np.intp)
+            if worker not in lost:
+                lost.add(worker)
+                needed[blocks[worker]] -= 1
+        # Never again one that is gone.
+        needed[needed == 0] = len(blocks) + 1
+        if len(lost) == len(blocks):
+            return np.arange(size)
+        block = int(np.argmin(needed))
