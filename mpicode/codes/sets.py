@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
-from math import comb, gcd, isqrt
+from math import comb, gcd
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,17 +41,16 @@ def runs(n: int, size: int, stride: int = 1) -> Sets:
     return np.sort((np.arange(n)[:, None] + stride * np.arange(size)) % n, axis=1)
 
 
-def even_strides(n: int) -> list[int]:
-    """Return the strides, up to n / 2, that visit all ``n`` workers, the most even ones first.
+def even_strides(n: int, n_held: int) -> list[int]:
+    """Return the strides, up to n / 2, that visit all ``n`` workers around the ring.
 
-    The shortest of the vectors ``(k, stride * k mod n)`` is long where workers that are near each
-    other on the ring are far apart in the order in which it is visited, and the other way round.
+    First those that spread ``n_held`` consecutive ones the most evenly: by the least distance, on
+    the ring, of any two of the places ``stride * k``.
     """
     strides = np.array([g for g in range(1, n // 2 + 1) if gcd(g, n) == 1] or [1])
-    k = np.arange(1, isqrt(2 * n) + 2)
-    step = strides[:, None] * k % n
-    squares = (np.minimum(step, n - step) ** 2 + k**2).min(axis=1)
-    even: list[int] = strides[np.argsort(-squares, kind="stable")].tolist()
+    place = strides[:, None] * np.arange(1, max(2, n_held)) % n
+    nearest = np.minimum(place, n - place).min(axis=1)
+    even: list[int] = strides[np.argsort(-nearest, kind="stable")].tolist()
     return even
 
 

@@ -50,8 +50,8 @@ def test_a_rule_that_waits_for_fewer_is_judged_by_its_sets():
 
 
 def test_float32_is_allowed_less_amplification():
-    """60 workers, 5 lost: the search of `cyclic` finds nothing that float32 could carry."""
-    rules = StopRules(codes.make("cyclic", n_workers=60, n_stragglers=5))
+    """40 workers, 20 lost: the search of `cyclic` finds nothing that float32 could carry."""
+    rules = StopRules(codes.make("cyclic", n_workers=40, n_stragglers=20))
     check_precision(rules, FLOAT64, None)
     with pytest.raises(ConfigError, match=f"decoding.max_error: {MAX_ERROR['float32']:g}, but"):
         check_precision(rules, FLOAT32, None)

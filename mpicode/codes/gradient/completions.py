@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import comb, gcd
+from math import comb
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..sets import Sets, all_sets, runs, straggler_sets
+from ..sets import Sets, all_sets, even_strides, runs, straggler_sets
 
 Array = npt.NDArray[Any]
 
@@ -20,6 +20,9 @@ EVERY_SET = 5000
 # random codes few climbs find nothing: the worst of 24 is up to 100 times the worst of 6.
 RANDOM_SETS = 1000
 CLIMBS = 24
+
+# And so many runs, with any stride where the workers are not very many.
+RUNS = 10_000
 
 # Entries of the systems solved at once: bounds memory for large codes.
 CHUNK = 2_000_000
@@ -82,13 +85,18 @@ class Completions:
         return np.sqrt(np.linalg.eigvalsh(squares)[:, -1])
 
 
-def fixed_sets(n: int, size: int, rng: np.random.Generator) -> Sets:
-    """Return sets of missing workers to compare codes by: all, or random ones and all runs."""
+def fixed_sets(n: int, size: int, n_held: int, rng: np.random.Generator) -> Sets:
+    """Return sets of missing workers to compare codes by: all, or random ones and runs.
+
+    n_held : workers that hold a block, consecutive ones. Encodings from waves whose strides spread
+             these evenly are among those compared, and they are worst at runs in their own order
+    """
     if comb(n, size) <= EVERY_SET:
         return all_sets(n, size)
-    strides = [g for g in range(1, n // 2 + 1) if gcd(g, n) == 1][:RANDOM_SETS]
     random = straggler_sets(n, size, RANDOM_SETS, rng)
-    return np.concatenate([random, *(runs(n, size, g) for g in strides)])
+    strides = even_strides(n, n_held)[: max(1, RUNS // n)]
+    orders = {*strides, *(pow(g, -1, n) for g in strides), 1}
+    return np.concatenate([random, *(runs(n, size, g) for g in sorted(orders))])
 
 
 def worst_sets(

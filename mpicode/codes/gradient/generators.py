@@ -42,7 +42,7 @@ def generator(length: int, dimension: int, seed: int = 0) -> Matrix:
         return table()[length, dimension]
     matrix = best_of(DRAWS_BEYOND, length, dimension, seed)
     rng = np.random.default_rng([seed, length, dimension, 1])
-    sets = fixed_sets(length, length - dimension, rng)
+    sets = fixed_sets(length, length - dimension, length, rng)
     worst, _ = worst_sets(partial(conditions, matrix), sets, length, MAX_AMPLIFICATION)
     if not worst <= MAX_AMPLIFICATION:
         raise ConfigError(
@@ -71,7 +71,7 @@ def table() -> dict[tuple[int, int], Matrix]:
 def best_of(draws: int, length: int, dimension: int, seed: int = 0) -> Matrix:
     """Return the candidate whose worst condition is least, over sets that do not depend on it."""
     rng = np.random.default_rng([seed, length, dimension])
-    sets = fixed_sets(length, length - dimension, rng)
+    sets = fixed_sets(length, length - dimension, length, rng)
     candidates = [rounded(matrix) for matrix in _candidates(draws, length, dimension, rng)]
     # Six digits: hosts whose last digits differ must make the same choice.
     worst = [float(f"{conditions(matrix, sets).max():.5e}") for matrix in candidates]

@@ -51,7 +51,7 @@ class TightCode(GradientCode):
             max_stragglers=n_stragglers,
         )
         rng = np.random.default_rng([n_workers, n_stragglers, n_segments])
-        sets = fixed_sets(n_workers, n_stragglers, rng)
+        sets = fixed_sets(n_workers, n_stragglers, n_stragglers + n_segments, rng)
         more = straggler_sets(n_workers, n_stragglers, more_sets, rng)
         sets = np.concatenate([super().hard_sets(n_stragglers), sets, more])
         worst, self._hardest = worst_sets(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import product
-from math import comb, gcd
+from math import comb
 from typing import Literal
 
 import numpy as np
@@ -12,17 +11,16 @@ import numpy.typing as npt
 
 from ...errors import ConfigError
 from ..checks import blocks_per_part, check_stragglers
-from ..sets import runs
 from . import nested
-from .completions import EVERY_SET, Completions, fixed_sets
-from .tight import TightCode, scale_rows
+from .candidates import CANDIDATES, least_amplifying, of_waves
+from .completions import EVERY_SET
+from .tight import TightCode
 
 Matrix = npt.NDArray[np.float64]
 Variant = Literal["orthonormal", "gaussian", "chebyshev", "vandermonde"]
 
-# Random candidates, and candidates of either kind times workers: large ones take longer to compare.
+# Random candidates at most.
 DRAWS = 8
-CANDIDATES = 600
 
 # Sets of missing workers that a random code is tried on (with 1,000 a worst amplification of 8e6
 # was taken for 2e5), fewer where the systems are larger: half a second for 30 workers.
@@ -90,41 +88,16 @@ def _encoding(n: int, s: int, m: int, variant: Variant, seed: int) -> Matrix:
     if variant == "chebyshev":
         return nested.from_points(np.cos(np.pi * (np.arange(n) + 0.5) / n), s, m)
     rng = np.random.default_rng([seed, n, s, m])
-    return _best(_candidates(n, s, m, variant, rng), s, m, rng)
+    return least_amplifying(_candidates(n, s, m, variant, rng), m, s, rng)
 
 
 def _candidates(
     n: int, s: int, m: int, variant: Variant, rng: np.random.Generator
 ) -> Iterator[Matrix]:
-    """Yield encodings to choose from.
-
-    Those from waves are worst at runs in the order of the waves, which are all tried. The worst set
-    of a random one is hardly ever found (up to 1,000 times the worst of 1,000 random sets), so
-    where not every set is tried such a one would seem better than it is.
-    """
+    """Yield encodings to choose from; random ones beside waves only where every set is tried."""
     waves = variant == "orthonormal"
     if waves:
-        strides = [g for g in range(1, n // 2 + 1) if gcd(g, n) == 1] or [1]
-        gaps = sorted({max(1, n // part) for part in (30, 12, 6, 3)}) if m % 2 else [0]
-        tried = max(1, CANDIDATES // n // len(gaps))
-        for stride, gap in product(strides[:: -(-len(strides) // tried)], gaps):
-            yield nested.from_waves(n, s, m, stride, gap)
+        yield from of_waves(n, s, m)
     if not waves or comb(n, s) <= EVERY_SET:
         for _ in range(max(1, min(DRAWS, CANDIDATES // n))):
             yield nested.from_draw(n, s, m, rng, orthonormal=waves)
-
-
-def _best(candidates: Iterator[Matrix], s: int, m: int, rng: np.random.Generator) -> Matrix:
-    """Return, of those within twice the least amplification, the one with the least for a node."""
-    found, sets = [], None
-    for matrix in candidates:
-        n = len(matrix)
-        sets = fixed_sets(n, s, rng) if sets is None else sets
-        completions = Completions(scale_rows(matrix, m), m, s)
-        values = (completions.amplifications(some).max() for some in (sets, runs(n, s)))
-        # Six digits: hosts whose last digits differ must make the same choice.
-        worst, node = (float(f"{value:.5e}") for value in values)
-        found.append((node, worst, matrix))
-    limit = 2 * min(worst for _, worst, _ in found)
-    near = [f for f in found if f[1] <= limit]
-    return near[int(np.argmin([node for node, _, _ in near]))][2]

@@ -49,7 +49,7 @@ def test_climbing_finds_what_is_hidden_among_many_sets():
         return 1.0 + np.isin(sets, hidden).sum(axis=1)
 
     n, size = 24, hidden.size
-    sets = fixed_sets(n, size, np.random.default_rng(0))
+    sets = fixed_sets(n, size, size + 1, np.random.default_rng(0))
     worst, found = worst_sets(amplifications, sets, n, 1e7)
     assert worst == 1 + size
     assert_array_equal(found, np.tile(hidden, (len(found), 1)))
@@ -58,4 +58,4 @@ def test_climbing_finds_what_is_hidden_among_many_sets():
 
 
 def test_few_sets_are_tried_one_and_all():
-    assert_array_equal(fixed_sets(9, 3, np.random.default_rng(0)), all_sets(9, 3))
+    assert_array_equal(fixed_sets(9, 3, 4, np.random.default_rng(0)), all_sets(9, 3))

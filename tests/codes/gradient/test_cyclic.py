@@ -3,7 +3,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from mpicode import codes
-from mpicode.codes.gradient.cyclic import Cyclic, amplifications
+from mpicode.codes.gradient.completions import Completions
+from mpicode.codes.gradient.cyclic import Cyclic, orthogonal_to
 from mpicode.codes.sets import all_sets, runs, straggler_sets
 from mpicode.errors import ConfigError
 
@@ -44,48 +45,59 @@ def test_rows_span_one_dimension_per_answer_awaited(n, s):
 
 
 def test_two_seeds_give_two_codes_where_random_ones_win():
-    one, other = (codes.make("cyclic", n_workers=8, n_stragglers=6, seed=s) for s in (1, 2))
+    one, other = (codes.make("cyclic", n_workers=6, n_stragglers=1, seed=s) for s in (1, 2))
     assert (one.encoding != other.encoding).nnz > 0
 
 
-def test_the_best_of_many_draws_is_kept():
-    matrix = codes.make("cyclic", n_workers=8, n_stragglers=6).encoding.toarray()
-    assert amplifications(matrix, all_sets(8, 6)).max() < 10
+def amplifications(code, sets):
+    completions = Completions(code.encoding.toarray(), 1, code.max_stragglers)
+    return completions.amplifications(sets)
 
 
-@pytest.mark.parametrize(("n", "s"), [(7, 3), (13, 3)])
-def test_amplifications_are_those_of_the_decodings(n, s):
+@pytest.mark.parametrize(("n", "s"), [(5, 0), (6, 2), (8, 6), (9, 4), (20, 5)])
+def test_rows_are_what_algorithm_1_makes_of_their_null_space(n, s):
+    """Of H with H 1 = 0, any s columns of which are independent; waves or draws, it is the same."""
     code = codes.make("cyclic", n_workers=n, n_stragglers=s)
-    sets = straggler_sets(n, s, 50, np.random.default_rng(0))
-    decoded = [code.decode(~np.isin(np.arange(n), lost)).amplification for lost in sets]
-    assert_allclose(amplifications(code.encoding.toarray(), sets), decoded, rtol=1e-8)
+    rows = code.encoding.toarray()
+    null = np.linalg.svd(rows)[2][n - s :]
+    assert_allclose(null @ np.ones(n), 0, atol=1e-13)
+    columns = null.T[straggler_sets(n, s, 200, np.random.default_rng(0))]
+    assert np.linalg.svd(columns, compute_uv=False).min(initial=1) > 1e-5
+    assert_allclose(rows, rows.diagonal()[:, None] * orthogonal_to(null), atol=1e-10)
+
+
+@pytest.mark.parametrize(("n", "s", "limit"), [(8, 6, 7), (4, 1, 2), (12, 5, 60)])
+def test_the_best_of_many_is_kept(n, s, limit):
+    code = codes.make("cyclic", n_workers=n, n_stragglers=s)
+    assert amplifications(code, all_sets(n, s)).max() < limit
 
 
 @pytest.mark.parametrize(("n", "s"), [(13, 4), (16, 3), (18, 5)])
 def test_the_hard_sets_are_the_hardest(n, s):
     code = codes.make("cyclic", n_workers=n, n_stragglers=s)
-    matrix = code.encoding.toarray()
-    worst = amplifications(matrix, all_sets(n, s)).max()
-    assert_allclose(amplifications(matrix, code.hard_sets(s)).max(), worst, rtol=1e-6)
+    worst = amplifications(code, all_sets(n, s)).max()
+    assert_allclose(amplifications(code, code.hard_sets(s)).max(), worst, rtol=1e-6)
 
 
-@pytest.mark.parametrize(("n", "s"), [(20, 5), (30, 5), (40, 9)])
-def test_it_amplifies_far_less_than_a_random_code(n, s):
-    """A single Gaussian draw of H, as the paper has it, reaches 1e5 to 1e7 on these."""
-    matrix = codes.make("cyclic", n_workers=n, n_stragglers=s).encoding.toarray()
+@pytest.mark.parametrize(
+    ("n", "s", "limit"), [(20, 5, 200), (30, 5, 500), (40, 9, 1e4), (100, 10, 1e5), (300, 5, 2000)]
+)
+def test_it_amplifies_far_less_than_a_random_code(n, s, limit):
+    """A single Gaussian draw of H, as the paper has it, reaches 1e5 to 1e7 on the first three."""
+    code = codes.make("cyclic", n_workers=n, n_stragglers=s)
     sets = straggler_sets(n, s, 2000, np.random.default_rng(1))
-    assert amplifications(matrix, sets).max() < 1e5
-    assert amplifications(matrix, runs(n, s)).max() < 100  # a lost node
+    assert amplifications(code, np.concatenate([sets, code.hard_sets(s)])).max() < limit
+    assert amplifications(code, runs(n, s)).max() < 100  # a lost node
 
 
-@pytest.mark.parametrize(("n", "s"), [(40, 20), (60, 30), (64, 37)])
+@pytest.mark.parametrize(("n", "s"), [(60, 30), (64, 37)])
 def test_a_code_that_would_lose_half_the_digits_is_refused(n, s):
-    said = rf"code\.n_stragglers: .* {n} workers that tolerates {s} amplifies"
+    said = rf"code\.n_stragglers: 'cyclic' with {n} workers of which {s} .* amplifies"
     with pytest.raises(ConfigError, match=said):
         codes.make("cyclic", n_workers=n, n_stragglers=s)
 
 
 def test_every_code_of_up_to_thirty_workers_can_be_had():
-    for n in range(1, 31):
-        for s in range(0, n, 1 + n // 8):
+    for n in (1, 2, 3, 10, 17, 30):
+        for s in range(0, n, 1 + n // 5):
             assert codes.make("cyclic", n_workers=n, n_stragglers=s).max_stragglers == s
