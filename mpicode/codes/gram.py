@@ -7,11 +7,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 from scipy.linalg import lapack
 
-from .base import CountingDecoder, Decoder, GradientCode
-from .checks import blocks_per_part, check_stragglers
+from .assignment import AssignmentCode
 
 # Inner products square the condition of the messages. Where its reciprocal is below these numbers
 # coefficients would have fewer than 8 digits: those that begin from all messages, and those of the
@@ -24,14 +22,8 @@ WELL_CONDITIONED = 1e-8
 DIFFERENCE = 1e-5
 
 
-class GramCode(GradientCode):
-    """Every worker sends one message; decoded approximately, in the dimension of the messages.
-
-    rows         : (n_workers, n_segments * n_natural), the coefficients of the pieces of the
-                   natural blocks, as in ``encoding``
-    n_stragglers : answers not waited for
-    n_blocks     : blocks in all, a multiple of n_natural (then each natural block is split evenly);
-                   None for n_natural
+class GramCode(AssignmentCode):
+    """Decoded in the dimension of the messages, however many blocks and segments there are.
 
     With the inner products ``G`` of the messages and ``S`` of messages and wanted sums, both
     computed once, the coefficients of least residual solve ``G[F, F] R = S[F]`` for the set F that
@@ -44,27 +36,6 @@ class GramCode(GradientCode):
     nearly dependent, so a code that promises exact sums must not decode like this; where the
     condition says so, singular values are asked (`GradientCode.solve`).
     """
-
-    def __init__(
-        self, rows: Any, *, n_segments: int, n_stragglers: int, n_blocks: int | None
-    ) -> None:
-        n_workers, n_pieces = rows.shape
-        n_natural = n_pieces // n_segments
-        check_stragglers(n_workers, n_stragglers)
-        share = blocks_per_part(n_blocks, n_natural, "blocks of the design")
-        self.n_awaited = n_workers - n_stragglers
-        super().__init__(
-            sparse.kron(sparse.csr_array(rows, dtype=float), np.ones((1, share))),
-            np.arange(n_workers),
-            n_workers=n_workers,
-            n_blocks=n_natural * share,
-            n_segments=n_segments,
-        )
-
-    def decoder(self, kind: str = "gradient") -> Decoder:
-        """Return a decoder that is ready after ``n_awaited`` answers."""
-        self.check_kind(kind)
-        return CountingDecoder(self, self.n_awaited)
 
     @cached_property
     def products(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

@@ -13,7 +13,7 @@ from mpicode.errors import ConfigError
 
 @pytest.fixture(scope="module")
 def code():
-    return codes.make("fractional-repetition", n_workers=12, n_stragglers=2)
+    return codes.make("fractional-repetition", n_workers=12, n_stragglers=2, spread=False)
 
 
 def lost(code, name, count, seed=0, **parameters):
@@ -85,7 +85,7 @@ def test_a_node_takes_its_consecutive_workers_along(code):
 
 
 def test_spread_groups_survive_the_node_that_kills_near_ones(code):
-    apart = codes.make("fractional-repetition", n_workers=12, n_stragglers=2, spread=True)
+    apart = codes.make("fractional-repetition", n_workers=12, n_stragglers=2)
     (node, *_) = lost(code, "node", 9, workers_per_node=4, n_nodes=1)
     assert code.decode(~node).residual > 0
     assert apart.decode(~node).residual == 0

@@ -10,7 +10,7 @@ from mpicode.codes.tolerance import tolerance, tolerance_under
 
 @pytest.fixture(scope="module")
 def groups():
-    return codes.make("fractional-repetition", n_workers=12, n_stragglers=2)
+    return codes.make("fractional-repetition", n_workers=12, n_stragglers=2, spread=False)
 
 
 @pytest.mark.parametrize("n_lost", range(13))

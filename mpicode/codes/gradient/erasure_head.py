@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from ..base import Decoder
 from ..checks import check_stragglers
-from ..repetition import GroupDecoder, RepetitionCode, check_groups
+from ..repetition import GroupDecoder, PlainRepetition, RepetitionCode, check_groups
 
 
-class ErasureHead(RepetitionCode):
+class ErasureHead(PlainRepetition):
     """Repetition in groups, but only so many answers are waited for; missing groups are made up.
 
     replication  : workers per group, which hold the same blocks; must divide n_workers
@@ -20,7 +20,7 @@ class ErasureHead(RepetitionCode):
                    if every group has answered
     n_blocks     : blocks in all, a multiple of the number of groups; default n_workers
     spread       : True: a group is every n_groups-th worker, so that a lost node of consecutive
-                   ranks does not take a whole group with it; False: consecutive workers
+                   ranks is not a lost group; False: consecutive workers
 
     With answers from ``g`` groups the coefficients are n_groups / g: if every worker is equally
     likely to be late, the expected estimate is the full sum. (The paper leaves missing groups out,

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from ..checks import check_stragglers
-from ..repetition import RepetitionCode, check_groups
+from ..repetition import PlainRepetition, check_groups
 
 
-class FractionalRepetition(RepetitionCode):
+class FractionalRepetition(PlainRepetition):
     """Groups of n_stragglers + 1 workers hold the same blocks; one answer per group is enough.
 
     n_stragglers : lost workers tolerated, any of them; n_stragglers + 1 must divide n_workers
     n_blocks     : blocks in all, a multiple of the number of groups; default n_workers
-    spread       : False: a group is consecutive workers; True: every n_groups-th worker, so that a
-                   lost node of consecutive ranks does not take a whole group with it
+    spread       : True: a group is every n_groups-th worker, so that a lost node of consecutive
+                   ranks is not a lost group, which nothing makes up for; False: consecutive workers
 
     All members of a group send bit-identical messages and groups are summed in group order, so the
     decoded sum does not depend on who answered first.
@@ -26,7 +26,7 @@ class FractionalRepetition(RepetitionCode):
         n_workers: int,
         n_stragglers: int = 1,
         n_blocks: int | None = None,
-        spread: bool = False,
+        spread: bool = True,
     ) -> None:
         check_stragglers(n_workers, n_stragglers)
         check_groups(n_workers, "n_stragglers", n_stragglers, n_stragglers + 1)

@@ -24,11 +24,6 @@ class TestCyclicMDS(CodeSuite):
         {"n_workers": 30, "n_stragglers": 5},
     )
 
-    def test_float32_messages_lose_no_more_than_the_amplification(self, made, messages, total):
-        if np.iscomplexobj(messages):
-            pytest.skip("complex messages travel in double precision")
-        super().test_float32_messages_lose_no_more_than_the_amplification(made, messages, total)
-
 
 @pytest.mark.parametrize(("n", "s"), [(5, 2), (6, 3), (9, 4), (12, 7), (13, 6), (16, 15)])
 def test_the_rows_are_one_codeword_of_the_cyclic_code_moved_on(n, s):

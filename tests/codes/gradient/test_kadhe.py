@@ -102,7 +102,7 @@ def test_a_lost_node_is_not_a_lost_group():
 
 def test_with_one_segment_it_is_fractional_repetition():
     one = codes.make("kadhe", n_workers=12, replication=3, n_segments=1)
-    plain = codes.make("fractional-repetition", n_workers=12, n_stragglers=2, spread=True)
+    plain = codes.make("fractional-repetition", n_workers=12, n_stragglers=2)
     assert_array_equal(one.encoding.toarray(), plain.encoding.toarray())
 
 

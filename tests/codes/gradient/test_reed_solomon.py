@@ -23,11 +23,6 @@ class TestReedSolomon(CodeSuite):
         {"n_workers": 30, "n_stragglers": 5},
     )
 
-    def test_float32_messages_lose_no_more_than_the_amplification(self, made, messages, total):
-        if np.iscomplexobj(messages):
-            pytest.skip("complex messages travel in double precision")
-        super().test_float32_messages_lose_no_more_than_the_amplification(made, messages, total)
-
 
 @pytest.mark.parametrize(("n", "s"), [(5, 1), (8, 3), (12, 5), (9, 0)])
 def test_columns_are_values_of_monic_polynomials_of_degree_f_minus_1(n, s):
