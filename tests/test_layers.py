@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "mpicode"
 # lines, nothing on its own line but itself, and nothing above.
 LEVELS = (
     ("errors", "outcomes"),
-    ("registry", "watch"),
+    ("registry", "disk", "watch"),
     ("kernels", "config", "supervise"),
     ("codes", "problems", "optimizers", "pool", "datasets", "results", "facts"),
     ("train", "report", "launch", "checkup"),

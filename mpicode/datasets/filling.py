@@ -10,9 +10,9 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from ..disk import Disk
 from ..errors import DataError
 from .content import ContentHash
-from .disk import Disk
 from .layout import Meta
 
 Array = npt.NDArray[Any]

@@ -21,9 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import __version__
+from ..disk import Disk, sync
 from ..errors import ConfigError, DataError
 from .content import ContentHash
-from .disk import Disk
 from .filling import FileWriter, Shape
 from .layout import STORED_DTYPES, Meta, reason
 from .shards import join_shards, shard_name
@@ -38,14 +38,6 @@ def _reported(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {reason(error)}") from error
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class DatasetWriter:
@@ -198,10 +190,10 @@ class DatasetWriter:
         if self.rows_per_shard is not None:
             if self._folder.exists():
                 self._folder.rename(old)
-            _sync_folder(self._folder_part)
+            sync(self._folder_part)
             self._folder_part.rename(self._folder)
         self._part.replace(self.path)
-        _sync_folder(self.path.parent)
+        sync(self.path.parent)
         shutil.rmtree(old, ignore_errors=True)
 
     def _discard(self) -> None:

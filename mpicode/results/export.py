@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ..disk import refusal, sync
 from ..outcomes import Outcome
-from .disk import refusal, sync
 from .reader import RunData
 
 

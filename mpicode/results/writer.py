@@ -14,9 +14,9 @@ from typing import Any
 import h5py
 import numpy as np
 
+from ..disk import lock, refusal, reserve, sync, trim
 from ..errors import DataError
 from ..outcomes import Outcome
-from .disk import lock, refusal, reserve, sync, trim
 from .layout import append, lay_out, room_for, store_code
 from .schema import EVENT, ITERATION_COLUMNS, MESSAGE, WORKER_COLUMNS
 
