@@ -40,6 +40,9 @@ ITERATION_COLUMNS: dict[str, tuple[str, str, str]] = {
     "test_accuracy": ("f8", "1", "held-out accuracy, NaN where not evaluated"),
 }
 
+COLUMNS = ("iteration", *ITERATION_COLUMNS)
+MISSING = {name: 0.0 if dtype == "i8" else np.nan for name, (dtype, _, _) in ITERATION_COLUMNS.items()}
+
 # One dataset (n_iterations, n_workers) of /workers each.
 WORKER_COLUMNS: dict[str, tuple[str, str, str]] = {
     "compute_seconds": ("f8", "s", "computing, as the worker measured it"),

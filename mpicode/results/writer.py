@@ -18,15 +18,13 @@ from ..disk import lock, refusal, reserve, sync, trim
 from ..errors import DataError
 from ..outcomes import Outcome
 from .layout import append, lay_out, room_for, store_code
-from .schema import EVENT, ITERATION_COLUMNS, MESSAGE, WORKER_COLUMNS
+from .reader import RunData
+from .schema import COLUMNS, EVENT, MESSAGE, MISSING, WORKER_COLUMNS
 
 _MESSAGES_HELD = 1 << 16
 # Room for attributes, events and codes, whose exact need is HDF5's matter.
 _SLACK = 1 << 16
-_NAMES = frozenset(ITERATION_COLUMNS) | {"iteration"}
-_DEFAULTS = [
-    (name, 0.0 if dtype == "i8" else np.nan) for name, (dtype, _, _) in ITERATION_COLUMNS.items()
-]
+_NAMES = frozenset(COLUMNS)
 
 
 class RunWriter:
@@ -36,11 +34,16 @@ class RunWriter:
     crash, ``PATH.part`` is readable up to the last flush and says ``complete = False``. It is
     flushed every ``flush_seconds`` at the end of an iteration, and at once after an event.
 
+    A run that goes on from a checkpoint begins with what was recorded ``earlier``; until that is in
+    the new file, the ``PATH.part`` before it stays.
+
     A disk that is full, or otherwise refuses, raises `DataError`. From then on each method but
     `close` raises it again, ``PATH.part`` ends with the last flush, and ``path`` stays as it was.
 
     attrs : attributes of the file: ``config`` (TOML text), ``seed``, ``mpi``, ``hosts``, ...;
             numbers, strings, or lists of them
+    earlier : what the file begins with, None for a run that begins; where it has more workers, the
+            tables stay as wide as they were
     """
 
     def __init__(
@@ -49,16 +52,18 @@ class RunWriter:
         attrs: Mapping[str, Any],
         n_workers: int,
         flush_seconds: float = 1.0,
+        earlier: RunData | None = None,
     ) -> None:
         self.path = Path(path)
         self.part = self.path.with_name(self.path.name + ".part")
         self.n_workers = n_workers
         self.flush_seconds = flush_seconds
         self._n_iterations = self._n_messages = self._n_events = self._n_codes = 0
-        held = int(np.clip((1 << 19) // n_workers, 64, 4096))
-        self._rows = np.empty((held, 1 + len(ITERATION_COLUMNS)))
+        width = n_workers if earlier is None else max(n_workers, earlier.n_workers)
+        held = int(np.clip((1 << 19) // width, 64, 4096))
+        self._rows = np.empty((held, len(COLUMNS)))
         self._workers = {
-            name: np.empty((held, n_workers), dtype)
+            name: np.full((held, width), _absent(dtype), dtype)
             for name, (dtype, _, _) in WORKER_COLUMNS.items()
         }
         self._held = 0
@@ -71,13 +76,51 @@ class RunWriter:
                 raise IsADirectoryError(f"{self.path} is a folder")
             self._handle = lock(self.part)
             self._unlock = weakref.finalize(self, os.close, self._handle)
-            self._file = h5py.File(self.part, "w", locking=False)
-            config_bytes = sum(len(str(value)) for value in attrs.values())
-            n_columns = len(ITERATION_COLUMNS) + len(WORKER_COLUMNS) + 4
-            self._reserve(4 * config_bytes + 4096 * n_columns + 8 * n_workers)
-            lay_out(self._file, attrs, n_workers)
-            self._file.flush()
+            if earlier is None:
+                self._create(self.part, attrs, width)
+            else:
+                self._begin_with(earlier, attrs, width)
         self._due = time.monotonic() + flush_seconds
+
+    def _create(self, path: Path, attrs: Mapping[str, Any], width: int) -> None:
+        self._file = h5py.File(path, "w", locking=False)
+        config_bytes = sum(len(str(value)) for value in attrs.values())
+        n_columns = len(COLUMNS) + len(WORKER_COLUMNS) + 4
+        self._reserve(4 * config_bytes + 4096 * n_columns + 8 * width)
+        lay_out(self._file, attrs, width)
+        self._file.flush()
+
+    def _begin_with(self, earlier: RunData, attrs: Mapping[str, Any], width: int) -> None:
+        """Write what was recorded earlier beside the file it comes from, and take its place."""
+        fresh = self.part.with_name(self.part.name + ".new")
+        unlock_old, self._handle = self._unlock, lock(fresh)
+        self._unlock = weakref.finalize(self, os.close, self._handle)
+        self._create(fresh, {**attrs, "created": earlier.attrs["created"]}, width)
+        for code in earlier.codes:
+            self.code({k: v for k, v in code.items() if k != "iteration"}, code["iteration"])
+        columns = self._taken_over(earlier, width)
+        self._reserve(sum(room_for(dataset, len(rows)) for dataset, rows in columns))
+        self._reserve(sum(4 * len(event["detail"]) + 8192 for event in earlier.events))
+        for dataset, rows in columns:
+            append(dataset, 0, rows)
+        self._n_iterations = earlier.n_iterations
+        self._n_messages, self._n_events = len(earlier.messages), len(earlier.events)
+        self._file.flush()
+        os.fsync(self._handle)
+        fresh.replace(self.part)
+        unlock_old()
+
+    def _taken_over(self, earlier: RunData, width: int) -> list[tuple[h5py.Dataset, np.ndarray]]:
+        iterations, workers = self._file["iterations"], self._file["workers"]
+        columns = [(iterations[name], column) for name, column in earlier.iterations.items()]
+        columns.append((workers["iteration"], earlier.iterations["iteration"]))
+        for name, (dtype, _, _) in WORKER_COLUMNS.items():
+            table = np.full((earlier.n_iterations, width), _absent(dtype), dtype)
+            table[:, : earlier.n_workers] = earlier.workers[name]
+            columns.append((workers[name], table))
+        columns.append((self._file["messages"], earlier.messages))
+        columns.append((self._file["events"], earlier.events))
+        return columns
 
     def code(self, arrays: Mapping[str, Any], iteration: int) -> None:
         """Keep a code's ``encoding`` or ``storage`` and ``owner``, in use from ``iteration`` on.
@@ -105,15 +148,15 @@ class RunWriter:
         if self._held == len(self._rows):
             self._write()
         row = [columns.get("iteration", self._n_iterations + self._held)]
-        row += [columns.get(name, default) for name, default in _DEFAULTS]
+        row += [columns.get(name, missing) for name, missing in MISSING.items()]
         self._rows[self._held] = row
         for name, held in self._workers.items():
             values = workers.get(name)
             if values is None:
-                values = np.nan if held.dtype.kind == "f" else False
+                values = _absent(held.dtype)
             elif len(values) != self.n_workers:
                 raise ValueError(f"{name}: {len(values)} values for {self.n_workers} workers")
-            held[self._held] = values
+            held[self._held, : self.n_workers] = values
         self._held += 1
         if time.monotonic() >= self._due:
             self.flush()
@@ -225,7 +268,7 @@ class RunWriter:
             pending += [(group["iteration"], start, rows[:, 0]) for group in (iterations, workers)]
             pending += [
                 (iterations[name], start, rows[:, column])
-                for column, name in enumerate(ITERATION_COLUMNS, start=1)
+                for column, name in enumerate(MISSING, start=1)
             ]
             pending += [
                 (workers[name], start, held[: self._held]) for name, held in self._workers.items()
@@ -257,6 +300,10 @@ class RunWriter:
             if hasattr(self, "_unlock"):
                 self._unlock()
             raise self._failure from None
+
+
+def _absent(dtype: Any) -> Any:
+    return np.nan if np.dtype(dtype).kind == "f" else False
 
 
 def _bytes(array: Any) -> int:

@@ -1,0 +1,143 @@
+"""One checkpoint file: an HDF5 file behind a line that says what its bytes hash to.
+
+The first 512 bytes are HDF5's user block, which it skips; there stands the SHA-256 of all bytes
+behind them. It is compared before HDF5 looks at the file, so a damaged one is never interpreted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import __version__
+from ..errors import DataError
+from .schema import COLUMNS, ITERATION_COLUMNS, MISSING
+
+SCHEMA = 1
+_FRONT = 512
+_MARK = b"mpicode checkpoint"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state of a run at the start of an iteration.
+
+    run        : name of the run, drawn when it began; a resumed run keeps it
+    config     : its configuration, TOML text
+    identity   : what a run that goes on from here has to agree with, key -> number or text
+    iteration  : number of the iteration that comes next
+    seconds    : run time at its start
+    parameters : (n_parameters,) where its gradient is asked
+    optimizer  : `Optimizer.state`
+    rows       : (n_rows, columns), the numbers of the iterations so far, by `COLUMNS`; a run that
+                 was ended by a goal has one more than ``iteration``, since its step was not taken
+    complete   : the run had ended by one of its own stop rules
+    outcome    : why it had ended, "running" if it had not
+    """
+
+    run: str
+    config: str
+    identity: Mapping[str, Any]
+    iteration: int
+    seconds: float
+    parameters: NDArray[np.float64]
+    optimizer: Mapping[str, Any]
+    rows: NDArray[np.float64]
+    complete: bool = False
+    outcome: str = "running"
+
+    def history(self, n_rows: int | None = None) -> dict[str, NDArray[Any]]:
+        """Return the columns of /iterations by name, of the first ``n_rows`` or all iterations."""
+        types = {name: dtype for name, (dtype, _, _) in ITERATION_COLUMNS.items()}
+        return {
+            name: column.astype(types.get(name, "i8"))
+            for name, column in zip(COLUMNS, self.rows[:n_rows].T, strict=True)
+        }
+
+
+def to_bytes(checkpoint: Checkpoint) -> memoryview:
+    """Return the file less its `front`; nothing of the state is referred to."""
+    memory = io.BytesIO()
+    with h5py.File(memory, "w", userblock_size=_FRONT) as file:
+        file.attrs.update(
+            schema=SCHEMA,
+            creator=f"mpicode {__version__}",
+            run=checkpoint.run,
+            iteration=checkpoint.iteration,
+            seconds=checkpoint.seconds,
+            complete=checkpoint.complete,
+            outcome=checkpoint.outcome,
+        )
+        # texts may be longer than an attribute of HDF5
+        file["config"] = checkpoint.config
+        file["identity"] = json.dumps(dict(checkpoint.identity))
+        file["parameters"] = checkpoint.parameters
+        optimizer = file.create_group("optimizer")
+        for key, value in checkpoint.optimizer.items():
+            optimizer[key] = value
+        # one dataset: as many as there are columns took longer than the parameters
+        file["iterations"] = checkpoint.rows
+        file["iterations"].attrs["columns"] = COLUMNS
+    return memory.getbuffer()[_FRONT:]
+
+
+def front(rest: memoryview) -> bytes:
+    """Return the first bytes of a file whose others are ``rest``."""
+    told = b"%s %d\nsha256 %s\n" % (_MARK, SCHEMA, hashlib.sha256(rest).hexdigest().encode())
+    return told.ljust(_FRONT, b"\n")
+
+
+def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+    """Read a checkpoint; `DataError` where it cannot be read, is damaged, or is none."""
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            told = file.read(_FRONT)
+            if not told.startswith(_MARK) or len(told) < _FRONT:
+                raise DataError(f"{path}: damaged, or not a checkpoint of mpicode")
+            schema = told.partition(b"\n")[0].removeprefix(_MARK).strip()
+            found = hashlib.file_digest(file, "sha256").hexdigest().encode()
+        if f"sha256 {found.decode()}".encode() not in told.split(b"\n"):
+            raise DataError(f"{path}: damaged, its checksum does not match")
+        if schema != b"%d" % SCHEMA:
+            raise DataError(
+                f"{path}: a checkpoint of schema {schema.decode(errors='replace')}, "
+                f"this mpicode reads schema {SCHEMA}"
+            )
+        with h5py.File(path, "r", locking=False) as file:
+            return _read(file)
+    except (OSError, KeyError, RuntimeError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
+
+
+def _read(file: h5py.File) -> Checkpoint:
+    attrs = file.attrs
+    stored = file["iterations"]
+    named = dict(zip(stored.attrs["columns"], stored[()].T, strict=True))
+    rows = np.empty((len(stored), len(COLUMNS)))
+    for number, name in enumerate(COLUMNS):
+        rows[:, number] = named.get(name, MISSING.get(name))
+    return Checkpoint(
+        run=str(attrs["run"]),
+        config=file["config"].asstr()[()],
+        identity=json.loads(file["identity"].asstr()[()]),
+        iteration=int(attrs["iteration"]),
+        seconds=float(attrs["seconds"]),
+        parameters=file["parameters"][()],
+        optimizer={key: item[()] for key, item in file["optimizer"].items()},
+        rows=rows,
+        complete=bool(attrs["complete"]),
+        outcome=str(attrs["outcome"]),
+    )

@@ -1,0 +1,189 @@
+"""Going on from a checkpoint: which one, whether it belongs to this run, and what time it is."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..config import Config, Part
+from ..errors import ConfigError
+from ..registry import parameters_of
+from ..results import Checkpoint, CheckpointFolder, RunData, read_run, recorded
+from .setup import Setup
+
+# What must be as it was; anything else may change.
+_FIXED = ("seed", "dtype", "batch_size")
+# Tables that the times under the virtual clock follow from, beside what must be as it was.
+_TIMING = ("delays", "virtual", "decoding")
+
+
+@dataclass
+class Resumption:
+    """Where a run goes on.
+
+    path       : the checkpoint's file
+    checkpoint : what is in it
+    notes      : lines that the user should read
+    """
+
+    path: Path
+    checkpoint: Checkpoint
+    notes: list[str] = field(default_factory=list)
+
+
+def folder_of(config: Config) -> CheckpointFolder | None:
+    """Return where the checkpoints of a run are, None where it keeps none."""
+    table = config.checkpoint
+    if table.path is not None:
+        path = Path(table.path)
+    elif config.output.path is not None:
+        path = Path(config.output.path).with_suffix(".checkpoints")
+    else:
+        return None
+    return CheckpointFolder(path, table.keep) if table.keep else None
+
+
+def facts(setup: Setup) -> dict[str, Any]:
+    """Return what a run and its checkpoints have to agree on, by the keys of the configuration."""
+    config = setup.config
+    run = config.run
+    return {
+        "data.path": setup.dataset.fingerprint,
+        "data.test_fraction": config.data.test_fraction,
+        **{f"run.{key}": getattr(run, key) for key in _FIXED},
+        **_part("problem", config.problem, type(setup.problem)),
+        "n_parameters": setup.problem.n_parameters,
+        **_part("code", config.code, type(setup.code)),
+        **_part("optimizer", config.optimizer, type(setup.optimizer())),
+        "run.n_workers": run.n_workers,
+        "n_blocks": setup.code.n_blocks,
+        "encoding": _hash(setup),
+    }
+
+
+def _part(table: str, part: Part, made: type) -> dict[str, Any]:
+    """Return name and parameters of a part, those left out by their defaults."""
+    own = parameters_of(made).values()
+    defaults = {p.name: p.default for p in own if p.default is not inspect.Parameter.empty}
+    plain = (bool, int, float, str, type(None))
+    known = {key: value for key, value in defaults.items() if isinstance(value, plain)}
+    values = {**known, **part.parameters}
+    return {f"{table}.name": part.name, **{f"{table}.{k}": values[k] for k in sorted(values)}}
+
+
+def _hash(setup: Setup) -> str:
+    code = setup.code
+    whole = hashlib.sha256(repr((code.encoding.shape, str(code.encoding.dtype))).encode())
+    for array in (code.encoding.data, code.encoding.indices, code.encoding.indptr, code.owner):
+        wide = array.astype(np.int64) if array.dtype.kind == "i" else array
+        whole.update(np.ascontiguousarray(wide).data)
+    return whole.hexdigest()
+
+
+def find(setup: Setup, folder: CheckpointFolder | None) -> Resumption | None:
+    """Return where to go on, None to start from the beginning.
+
+    Raises `ConfigError` where the checkpoint belongs to another run, naming the first difference,
+    and `DataError` where there are checkpoints but none can be read.
+    """
+    if folder is None:
+        raise ConfigError(
+            "checkpoint.path: --resume needs it, or output.path, and checkpoint.keep above 0"
+        )
+    found = folder.newest()
+    if found is None:
+        return None
+    path, checkpoint, damaged = found
+    ours = facts(setup)
+    _compare(checkpoint.identity, ours, path)
+    notes = [f"{error}; the checkpoint before it is used, {path.name}" for error in damaged]
+    before, now = (identity.get("run.n_workers") for identity in (checkpoint.identity, ours))
+    if before != now:
+        notes.append(f"{path}: goes on with {now} workers instead of {before}")
+    return Resumption(path, checkpoint, notes)
+
+
+def _compare(theirs: Mapping[str, Any], ours: Mapping[str, Any], path: Path) -> None:
+    """Raise `ConfigError` for the first thing that this run and a checkpoint do not agree on."""
+    other_workers = theirs.get("run.n_workers") != ours["run.n_workers"]
+    for key in {**ours, **theirs}:
+        a, b = ours.get(key, "absent"), theirs.get(key, "absent")
+        if a == b or key == "clock":
+            continue
+        if key in ("run.n_workers", "encoding") and other_workers:
+            continue
+        if key == "n_blocks":
+            if ours["run.batch_size"] is None:
+                continue
+            raise ConfigError(
+                f"run.n_workers: {ours['run.n_workers']} workers make {a} blocks, but {path} is "
+                f"of a run with {b}, and run.batch_size draws its rows from each block"
+            )
+        if key == "data.path":
+            raise ConfigError(
+                f"data.path: the rows have fingerprint {str(a)[:16]}, but {path} is of a run on "
+                f"rows with fingerprint {str(b)[:16]}"
+            )
+        if key == "encoding":
+            raise ConfigError(
+                f"code: its encoding hashes to {str(a)[:16]}, but {path} was written with one of "
+                f"the same parameters that hashes to {str(b)[:16]}"
+            )
+        raise ConfigError(f"{key}: {a!r}, but {path} is of a run with {b!r}")
+
+
+def nothing_to_do(config: Config, resumption: Resumption) -> str | None:
+    """Return why there is nothing to go on for, None if there is something.
+
+    A run whose run file is not whole is never done.
+    """
+    checkpoint = resumption.checkpoint
+    if config.output.path is not None:
+        try:
+            left = read_run(config.output.path)
+        except Exception:
+            return None
+        if left.attrs.get("run") != checkpoint.run or not left.complete:
+            return None
+    n = checkpoint.iteration
+    if checkpoint.complete and _stop_rules(checkpoint.config) == _stop_rules(config.to_toml()):
+        return f"nothing to do: {checkpoint.outcome}"
+    if checkpoint.complete and n >= config.run.iterations:
+        return f"nothing to do: {n} iterations done, run.iterations is {config.run.iterations}"
+    return None
+
+
+def _stop_rules(config: str) -> list[Any]:
+    run = _table(config, "run")
+    keys = ("iterations", "target_loss", "target_gradient_norm", "max_seconds")
+    return [run.get(key) for key in keys]
+
+
+def _table(config: str, name: str) -> Any:
+    return tomllib.loads(config).get(name, {})
+
+
+def same_times(config: Config, checkpoint: Checkpoint) -> bool:
+    """Return whether the times under the virtual clock follow from the same numbers."""
+    ours, theirs = config.to_dict(), tomllib.loads(checkpoint.config)
+    return (
+        checkpoint.identity.get("clock") == "virtual"
+        and all(ours[name] == theirs.get(name) for name in _TIMING)
+        and ours["run"]["n_workers"] == theirs["run"]["n_workers"]
+        and ours["data"].get("memory_mb") == theirs["data"].get("memory_mb")
+    )
+
+
+def earlier(config: Config, checkpoint: Checkpoint) -> RunData:
+    """Return what the run file of a resumed run begins with; see `recorded`."""
+    assert config.output.path is not None
+    others: Iterable[str] = filter(None, [_table(checkpoint.config, "output").get("path")])
+    path = Path(config.output.path)
+    return recorded(checkpoint, path, map(Path, others), config.run.n_workers)
