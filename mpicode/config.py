@@ -177,6 +177,29 @@ class Output:
 
 
 @dataclass(frozen=True)
+class Checkpoint:
+    """``[checkpoint]``: how often the state is kept, from which ``--resume`` goes on.
+
+    It is also kept when the run ends, for whatever reason it can be told.
+    """
+
+    path: str | None = None
+    """Folder; absent: ``NAME.checkpoints`` beside the run file ``NAME.h5``."""
+    every: int | None = None
+    """Iterations from one to the next; absent: by ``seconds`` alone."""
+    seconds: float = 60.0
+    """Run time from one to the next; inf: by ``every`` alone."""
+    keep: int = 2
+    """How many of a run are kept; 0: none is written."""
+
+    def __post_init__(self) -> None:
+        if self.every is not None:
+            _within("checkpoint.every", self.every, 1)
+        _within("checkpoint.seconds", self.seconds, 0.0)
+        _within("checkpoint.keep", self.keep, 0)
+
+
+@dataclass(frozen=True)
 class Config:
     """A whole configuration."""
 
@@ -190,6 +213,7 @@ class Config:
     faults: Faults = field(default_factory=Faults)
     virtual: Virtual = field(default_factory=Virtual)
     output: Output = field(default_factory=Output)
+    checkpoint: Checkpoint = field(default_factory=Checkpoint)
 
     @classmethod
     def load(cls, path: str | Path, overrides: Iterable[str] = ()) -> Config:
@@ -275,7 +299,12 @@ class Config:
         if isinstance(delays.parameters.get("path"), str):
             delays.parameters["path"] = absolute(delays.parameters["path"])
         output = dataclasses.replace(self.output, path=absolute_if_any(self.output.path))
-        return dataclasses.replace(self, data=data, delays=delays, output=output)
+        checkpoint = dataclasses.replace(
+            self.checkpoint, path=absolute_if_any(self.checkpoint.path)
+        )
+        return dataclasses.replace(
+            self, data=data, delays=delays, output=output, checkpoint=checkpoint
+        )
 
 
 def override(tables: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:

@@ -7,7 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mpicode.config import Config, Data, Decoding, Faults, Output, Part, Run, Virtual, override
+from mpicode.config import (
+    Checkpoint,
+    Config,
+    Data,
+    Decoding,
+    Faults,
+    Output,
+    Part,
+    Run,
+    Virtual,
+    override,
+)
 from mpicode.errors import ConfigError
 
 RECORDS = {
@@ -17,6 +28,7 @@ RECORDS = {
     "faults": Faults,
     "virtual": Virtual,
     "output": Output,
+    "checkpoint": Checkpoint,
 }
 PARTS = ("problem", "code", "optimizer", "delays")
 
@@ -86,6 +98,12 @@ cores_per_node = 2
 [output]
 path = "out/run.h5"
 flush_seconds = 0
+
+[checkpoint]
+path = "out/states"
+every = 100
+seconds = inf
+keep = 3
 """
 
 
@@ -112,6 +130,7 @@ def test_defaults_are_a_whole_configuration():
     assert config.run == Run()
     assert config.virtual == Virtual()
     assert config.output == Output()
+    assert config.checkpoint == Checkpoint()
     assert config.run.n_workers == 8
     assert config.optimizer == Part("adam", {})
 
@@ -132,6 +151,7 @@ def test_every_table_is_read(tmp_path):
     assert config.decoding == Decoding("fixed", 9, 0.0, 1.0, False, math.inf)
     assert config.faults == Faults(False, "stop", "lose", 2.5)
     assert config.virtual == Virtual(0.0, 0.0, 1e9, 4, 2)
+    assert config.checkpoint == Checkpoint(str(tmp_path / "out/states"), 100, math.inf, 3)
     assert config.data.memory_mb == 12.0
     assert config.problem.parameters == {"l2": 1e-4, "nested": [1, [2, 3], {"deep": "é"}]}
     assert config.code == Part("cyclic", {"n_stragglers": 2})

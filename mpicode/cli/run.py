@@ -33,6 +33,12 @@ def add_parser(subparsers: Any) -> None:
         action="store_true",
         help="in this process, under a virtual clock, without MPI",
     )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from the newest checkpoint that is whole (NAME.checkpoints beside the run "
+        "file, or checkpoint.path); begin where there is none",
+    )
     parser.set_defaults(command=command)
 
 
@@ -66,14 +72,31 @@ def command(options: argparse.Namespace) -> int:
         return _joined(options, by)
     config = _with_output(load(options), options)
     if options.simulate:
-        return _simulated(config)
-    from ..train.setup import build
-
-    # what is wrong is said once, before anything is started
-    build(config).close()
+        return _simulated(config, options.resume)
+    done = _checked(config, options.resume)
+    if done is not None:
+        return _finish(done)
     return launch.launch(
         config.run.n_workers + 1, ["run", *_arguments(options)], survive=config.faults.survive
     )
+
+
+def _checked(config: Config, resume: bool) -> Result | None:
+    """Raise for what is wrong, once and before anything is started.
+
+    Returns the result of a run to resume that needs nothing more, None where there is a run to do.
+    """
+    from ..train.keeper import Keeper
+    from ..train.setup import build
+
+    setup = build(config)
+    try:
+        # what it has to say the master will say
+        keeper = Keeper(setup, "real", resume, lambda line: None)
+        keeper.close()
+        return keeper.finished
+    finally:
+        setup.close()
 
 
 def _with_output(config: Config, options: argparse.Namespace) -> Config:
@@ -95,17 +118,26 @@ def _arguments(options: argparse.Namespace) -> list[str]:
         arguments += ["--set", change]
     if options.output is not None:
         arguments += ["-o", options.output]
+    if options.resume:
+        arguments.append("--resume")
     return arguments
 
 
-def _simulated(config: Config) -> int:
+def _simulated(config: Config, resume: bool) -> int:
     from ..train import run
     from ..train.progress import Progress
     from .signals import StopRequest
 
     progress = Progress(config.run.iterations, config.run.n_workers)
     try:
-        result = run(config, None, recorders=[progress], interrupted=StopRequest())
+        result = run(
+            config,
+            None,
+            recorders=[progress],
+            interrupted=StopRequest(),
+            resume=resume,
+            say=progress.say,
+        )
     finally:
         progress.close()
     assert result is not None
@@ -135,7 +167,7 @@ def _joined(options: argparse.Namespace, by: Launcher) -> int:
         _leave_spoilt()
     if wrong is not None:
         return launch.leave(_told_once(by.rank, wrong, error), by.rank)
-    code = _serve(config, comm) if comm.rank > 0 else _lead(config, comm)
+    code = _serve(config, comm) if comm.rank > 0 else _lead(config, comm, options.resume)
     if mpi.survives():
         # a rank that dies while others are in MPI_Finalize makes them hang there: nobody goes there
         sys.stdout.flush()
@@ -210,7 +242,7 @@ def _say_bug(rank: int, error: BaseException) -> None:
     )
 
 
-def _lead(config: Config, comm: Intracomm) -> int:
+def _lead(config: Config, comm: Intracomm, resume: bool) -> int:
     """Be the master."""
     from .. import launch
     from ..errors import MpicodeError
@@ -224,7 +256,14 @@ def _lead(config: Config, comm: Intracomm) -> int:
     progress = Progress(config.run.iterations, config.run.n_workers)
     silent: list[int] = []
     try:
-        result = run(config, comm, recorders=[progress], interrupted=stop)
+        result = run(
+            config,
+            comm,
+            recorders=[progress],
+            interrupted=stop,
+            resume=resume,
+            say=progress.say,
+        )
         assert result is not None
         progress.close()
         silent = result.silent

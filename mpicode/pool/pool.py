@@ -131,8 +131,8 @@ class WorkerPool:
         """Return whether the run was told to stop waiting."""
         return self._transport.interrupted()
 
-    def start(self) -> None:
-        """Wait until each worker has prepared itself, then start the clock."""
+    def start(self, elapsed: float = 0.0) -> None:
+        """Wait until each worker has prepared itself, then start the clock at ``elapsed`` s."""
         self._tasks = [_Task(Kind.READY, -1, 0, 0.0)] * self.n_workers
         self._withdrawn = [True] * self.n_workers
         self._n_busy = self.n_workers
@@ -146,7 +146,7 @@ class WorkerPool:
             for slot in arrived:
                 self._accept(slot)
                 self._transport.recycle(slot)
-        zero = self._clock()
+        zero = self._clock() - elapsed
         late = _Task(Kind.READY, -1, 0, self._zero - zero)
         self._tasks = [None if task is None else late for task in self._tasks]
         self._zero = zero

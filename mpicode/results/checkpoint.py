@@ -32,7 +32,7 @@ _MARK = b"mpicode checkpoint"
 class Checkpoint:
     """The state of a run at the start of an iteration.
 
-    run        : name of the run, drawn when it began; a resumed run keeps it
+    created    : when its run began, which tells it from others; a resumed run keeps it
     config     : its configuration, TOML text
     identity   : what a run that goes on from here has to agree with, key -> number or text
     iteration  : number of the iteration that comes next
@@ -45,7 +45,7 @@ class Checkpoint:
     outcome    : why it had ended, "running" if it had not
     """
 
-    run: str
+    created: str
     config: str
     identity: Mapping[str, Any]
     iteration: int
@@ -72,7 +72,7 @@ def to_bytes(checkpoint: Checkpoint) -> memoryview:
         file.attrs.update(
             schema=SCHEMA,
             creator=f"mpicode {__version__}",
-            run=checkpoint.run,
+            created=checkpoint.created,
             iteration=checkpoint.iteration,
             seconds=checkpoint.seconds,
             complete=checkpoint.complete,
@@ -130,7 +130,7 @@ def _read(file: h5py.File) -> Checkpoint:
     for number, name in enumerate(COLUMNS):
         rows[:, number] = named.get(name, MISSING.get(name))
     return Checkpoint(
-        run=str(attrs["run"]),
+        created=str(attrs["created"]),
         config=file["config"].asstr()[()],
         identity=json.loads(file["identity"].asstr()[()]),
         iteration=int(attrs["iteration"]),

@@ -41,7 +41,9 @@ ITERATION_COLUMNS: dict[str, tuple[str, str, str]] = {
 }
 
 COLUMNS = ("iteration", *ITERATION_COLUMNS)
-MISSING = {name: 0.0 if dtype == "i8" else np.nan for name, (dtype, _, _) in ITERATION_COLUMNS.items()}
+MISSING = {
+    name: 0.0 if dtype == "i8" else np.nan for name, (dtype, _, _) in ITERATION_COLUMNS.items()
+}
 
 # One dataset (n_iterations, n_workers) of /workers each.
 WORKER_COLUMNS: dict[str, tuple[str, str, str]] = {

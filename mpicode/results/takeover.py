@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ def recorded(checkpoint: Checkpoint, path: Path, others: Iterable[Path], n_worke
     n_workers : width of the tables where no file is found
     """
     n = checkpoint.iteration
-    left = _left_by(checkpoint.run, (path, *others))
+    left = _left_by(checkpoint.created, (path, *others))
     n_found = 0 if left is None else min(n, left.n_iterations)
     width = n_workers if left is None else left.n_workers
     workers = {}
@@ -36,16 +37,15 @@ def recorded(checkpoint: Checkpoint, path: Path, others: Iterable[Path], n_worke
         if left is not None and name in left.workers:
             workers[name][:n_found] = left.workers[name][:n_found]
     messages, events, codes = np.empty(0, MESSAGE), np.empty(0, EVENT), []
-    created = ""
+    attrs: dict[str, Any] = {"missing": n - n_found}
     if left is not None:
-        created = str(left.attrs.get("created", ""))
         messages = left.messages[left.messages["iteration"] < n]
         before = (left.events["iteration"] <= n) & (left.events["seconds"] <= checkpoint.seconds)
         events = left.events[before]
         codes = [code for code in left.codes if code["iteration"] < max(n, 1)]
     return RunData(
         path=path if left is None else left.path,
-        attrs={"created": created, "missing": n - n_found},
+        attrs=attrs,
         iterations=checkpoint.history(n),
         workers=workers,
         messages=messages,
@@ -55,12 +55,12 @@ def recorded(checkpoint: Checkpoint, path: Path, others: Iterable[Path], n_worke
     )
 
 
-def _left_by(run: str, paths: Iterable[Path]) -> RunData | None:
+def _left_by(created: str, paths: Iterable[Path]) -> RunData | None:
     """Return the first of the run files, or of their parts, that this run has written."""
     for path in paths:
         for file in (path.with_name(path.name + ".part"), path):
             with contextlib.suppress(DataError):
                 found = read_run(file)
-                if found.attrs.get("run") == run:
+                if found.attrs.get("created") == created:
                     return found
     return None

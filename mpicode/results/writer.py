@@ -95,7 +95,7 @@ class RunWriter:
         fresh = self.part.with_name(self.part.name + ".new")
         unlock_old, self._handle = self._unlock, lock(fresh)
         self._unlock = weakref.finalize(self, os.close, self._handle)
-        self._create(fresh, {**attrs, "created": earlier.attrs["created"]}, width)
+        self._create(fresh, attrs, width)
         for code in earlier.codes:
             self.code({k: v for k, v in code.items() if k != "iteration"}, code["iteration"])
         columns = self._taken_over(earlier, width)

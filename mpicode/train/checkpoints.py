@@ -7,9 +7,10 @@ mathematics; the rest of a checkpoint says what it belongs to.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,17 +19,37 @@ from numpy.typing import NDArray
 from ..config import Checkpoint as Table
 from ..errors import DataError
 from ..optimizers import Optimizer
-from ..results import COLUMNS, Checkpoint, CheckpointFolder, to_bytes
+from ..results import COLUMNS, MISSING, Checkpoint, CheckpointFolder, to_bytes
 
-# Checkpoints by time are further apart than this many times what the loop was held up by the last.
-_SECONDS_PER_SECOND = 50.0
+# By time, checkpoints may take this share of a run at most.
+_LARGEST_SHARE = 0.02
+
+
+@dataclass
+class State:
+    """Where a run is.
+
+    x         : (n_parameters,) where the next gradient is asked
+    optimizer : what has made the steps so far
+    iteration : number of the iteration that comes next
+    seconds   : run time at its start
+    history   : columns of /iterations by name, of the iterations before it
+    torn      : a step is being made, and the other fields do not fit together
+    """
+
+    x: NDArray[np.float64]
+    optimizer: Optimizer
+    iteration: int = 0
+    seconds: float = 0.0
+    history: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    torn: bool = False
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What checkpoints of one run have in common; see `Checkpoint`."""
+    """What the checkpoints of a run have in common: see `Checkpoint`."""
 
-    run: str
+    created: str
     config: str
     facts: Mapping[str, Any]
 
@@ -41,37 +62,30 @@ class Events(Protocol):
 
 
 class NoCheckpoints:
-    """Where none are wanted."""
+    """Where none are kept."""
 
-    def offer(
-        self, iteration: int, seconds: float, x: NDArray[np.float64], optimizer: Optimizer
-    ) -> None:
-        """Do nothing."""
+    def iteration(self, columns: Mapping[str, float]) -> None:
+        """Take the numbers of an iteration, by the names of `COLUMNS`."""
 
-    def end(
-        self,
-        iteration: int,
-        seconds: float,
-        x: NDArray[np.float64],
-        optimizer: Optimizer,
-        outcome: str,
-        complete: bool,
-    ) -> None:
-        """Do nothing."""
+    def offer(self, state: State) -> None:
+        """Write a checkpoint if it is time to."""
+
+    def end(self, state: State, outcome: str, complete: bool) -> None:
+        """Write the last checkpoint; it is whole when this returns."""
 
 
 class Checkpoints(NoCheckpoints):
     """Keeps the state of a run every so many iterations or seconds, and at its end.
 
-    A recorder as well: the numbers of the iterations belong to the state. Only the copying holds
-    up the loop; hash, disk and clearing away are left to a thread. One checkpoint is written at a
-    time: one that is due by time waits for the one before, one due by iterations makes the loop
-    wait. A disk that refuses does not end the run: it is said, and the last good one stays.
+    Only the copying holds up the loop; hash, disk and clearing away are left to a thread. One
+    checkpoint is written at a time: one that is due by time waits for the one before, for one that
+    is due by iterations the loop waits. A disk that refuses does not end the run: it is said, and
+    the last good checkpoint stays.
 
-    begun  : iteration and run time at which the run begins or goes on
-    rows   : (iteration, columns) what a resumed run has recorded, by `COLUMNS`
-    events : where to note checkpoints
+    clock  : run time, in seconds
+    events : where to note checkpoints, None for nowhere
     say    : takes a line for the user
+    start  : the state in which the run begins, or goes on after ``rows``, (iteration, columns)
     """
 
     def __init__(
@@ -79,111 +93,97 @@ class Checkpoints(NoCheckpoints):
         folder: CheckpointFolder,
         table: Table,
         identity: Identity,
+        clock: Callable[[], float],
         events: Events | None,
         say: Callable[[str], None],
-        begun: tuple[int, float] = (0, 0.0),
+        start: State,
         rows: NDArray[np.float64] | None = None,
     ) -> None:
         self._folder = folder
         self._table = table
         self._identity = identity
+        self._clock = clock
         self._events = events
         self._say = say
-        self._begun, now = begun
-        self._due = now + table.seconds
-        self._rows = np.empty((max(256, 2 * self._begun), len(COLUMNS)))
-        self._n_rows = 0
+        self._start = self._last = start.iteration
+        self._due = start.seconds + table.seconds
+        self._n_rows = 0 if rows is None else len(rows)
+        self._rows = np.empty((max(256, 2 * self._n_rows), len(COLUMNS)))
         if rows is not None:
-            self._n_rows = len(rows)
             self._rows[: len(rows)] = rows
         self._writing: threading.Thread | None = None
-        self._iteration, self._seconds = begun
-        self._failed: DataError | None = None
+        self._failure: DataError | None = None
 
-    def iteration(self, columns: Mapping[str, float], workers: Mapping[str, Any]) -> None:
-        """Take the numbers of one iteration."""
+    def iteration(self, columns: Mapping[str, float]) -> None:
+        """Take the numbers of an iteration, by the names of `COLUMNS`."""
         if self._n_rows == len(self._rows):
             self._rows = np.concatenate([self._rows, np.empty_like(self._rows)])
-        self._rows[self._n_rows] = [columns.get(name, np.nan) for name in COLUMNS]
+        self._rows[self._n_rows, 0] = columns["iteration"]
+        self._rows[self._n_rows, 1:] = [columns.get(key, value) for key, value in MISSING.items()]
         self._n_rows += 1
 
-    def offer(
-        self, iteration: int, seconds: float, x: NDArray[np.float64], optimizer: Optimizer
-    ) -> None:
-        """Write a checkpoint if it is time to; ``iteration`` is about to begin.
-
-        seconds : run time
-        x       : (n_parameters,)
-        """
+    def offer(self, state: State) -> None:
+        """Write a checkpoint if it is time to."""
         every = self._table.every
-        by_number = every is not None and iteration % every == 0 and iteration > self._begun
-        if not by_number and (seconds < self._due or self._is_writing()):
-            return
-        self._write(iteration, seconds, x, optimizer, "running", False)
+        by_number = every is not None and state.iteration % every == 0
+        by_time = state.seconds >= self._due and not self._is_writing()
+        if state.iteration > self._start and (by_number or by_time):
+            began = self._clock()
+            self._write(state, "running", False)
+            held_up = self._clock() - began
+            self._due = state.seconds + max(self._table.seconds, held_up / _LARGEST_SHARE)
 
-    def end(
-        self,
-        iteration: int,
-        seconds: float,
-        x: NDArray[np.float64],
-        optimizer: Optimizer,
-        outcome: str,
-        complete: bool,
-    ) -> None:
-        """Write the last checkpoint, whole when this returns; ``iteration`` would come next."""
-        self._write(iteration, seconds, x, optimizer, outcome, complete)
-        self.finish()
+    def end(self, state: State, outcome: str, complete: bool) -> None:
+        """Write the last checkpoint; it is whole when this returns."""
+        if not state.torn:
+            self._write(state, outcome, complete)
+        self._finish()
 
-    def finish(self) -> None:
-        """Wait until what is being written is whole, and say if it cannot be."""
-        if self._writing is None:
-            return
-        self._writing.join()
-        self._writing = None
-        if self._failed is None:
-            return
-        failed, self._failed = self._failed, None
-        self._say(f"{failed}; the run goes on, but can be resumed from an earlier iteration only")
-        if self._events is not None:
-            self._events.event(self._iteration, self._seconds, -1, "checkpoint", f"not: {failed}")
+    def _write(self, state: State, outcome: str, complete: bool) -> None:
+        if not np.isfinite(state.x).all():
+            return  # whoever went on from here would only diverge again
+        self._finish()
+        self._last = state.iteration
+        # so the rows up to here are in the run file before the checkpoint is there
+        self._note(state.seconds, str(self._folder.path))
+        rest = to_bytes(
+            Checkpoint(
+                created=self._identity.created,
+                config=self._identity.config,
+                identity=self._identity.facts,
+                iteration=state.iteration,
+                seconds=state.seconds,
+                parameters=state.x,
+                optimizer=state.optimizer.state(),
+                rows=self._rows[: self._n_rows],
+                complete=complete,
+                outcome=outcome,
+            )
+        )
+        self._writing = threading.Thread(target=self._to_disk, args=(rest,), daemon=True)
+        self._writing.start()
 
     def _is_writing(self) -> bool:
         return self._writing is not None and self._writing.is_alive()
 
-    def _write(
-        self,
-        iteration: int,
-        seconds: float,
-        x: NDArray[np.float64],
-        optimizer: Optimizer,
-        outcome: str,
-        complete: bool,
-    ) -> None:
-        if not np.isfinite(x).all():
-            return  # whoever went on from here would have diverged
-        self.finish()
-        self._iteration, self._seconds = iteration, seconds
-        if self._events is not None:
-            # the rows up to here are in the run file before the checkpoint is there
-            self._events.event(iteration, seconds, -1, "checkpoint", str(self._folder.path))
-        checkpoint = Checkpoint(
-            run=self._identity.run,
-            config=self._identity.config,
-            identity=self._identity.facts,
-            iteration=iteration,
-            seconds=seconds,
-            parameters=x,
-            optimizer=optimizer.state(),
-            rows=self._rows[: self._n_rows],
-            complete=complete,
-            outcome=outcome,
-        )
-        image = to_bytes(checkpoint)
-        self._writing = threading.Thread(target=self._to_disk, args=(image,), daemon=True)
-        self._writing.start()
-
-    def _to_disk(self, image: memoryview) -> None:
+    def _to_disk(self, rest: memoryview) -> None:
         try:
-            self._folder.write(image)
+            self._folder.write(rest)
         except DataError as error:
-            self._failed = error
+            self._failure = error
+
+    def _finish(self) -> None:
+        """Wait until the checkpoint that is being written is whole; say if it cannot be."""
+        if self._writing is not None:
+            self._writing.join()
+            self._writing = None
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            self._say(f"no checkpoint at iteration {self._last}: {failure}")
+            self._note(self._clock(), f"not written: {failure}")
+
+    def _note(self, seconds: float, detail: str) -> None:
+        """Add a row to the events; a disk that refuses will tell whoever writes the next row."""
+        if self._events is not None:
+            with contextlib.suppress(DataError):
+                self._events.event(self._last, seconds, -1, "checkpoint", detail)

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from ..config import Run
 from ..errors import GaveUp
-from ..optimizers import Optimizer
 from ..pool import WorkerPool
 from ..problems import Problem
+from .checkpoints import NoCheckpoints, State
 from .coded_gradient import CodedGradient, Interrupted, OutOfTime
 
 
@@ -27,7 +27,7 @@ class Recorder(Protocol):
     """
 
     def iteration(self, columns: Mapping[str, float], workers: Mapping[str, Any]) -> None:
-        """Take one iteration's columns, and arrays (n_workers,) by name."""
+        """Take one iteration's number and columns, and arrays (n_workers,) by name."""
 
 
 @dataclass
@@ -70,6 +70,10 @@ class Result:
         return len(self.history.get("loss", ()))
 
 
+class Diverged(GaveUp):
+    """The loss or the parameters are not finite any more."""
+
+
 Evaluate = Callable[[NDArray[np.float64]], tuple[float, float]]
 """Held-out loss and accuracy at the parameters (n_parameters,)."""
 
@@ -84,24 +88,28 @@ def train(
     pool: WorkerPool,
     gradient: CodedGradient,
     problem: Problem,
-    optimizer: Optimizer,
-    x: NDArray[np.float64],
+    state: State,
     run: Run,
     evaluate: Evaluate | None,
     recorders: list[Recorder],
+    checkpoints: NoCheckpoints,
 ) -> Result:
-    """Descend from ``x``, (n_parameters,), until a stop rule holds.
+    """Descend from ``state``, which is brought along, until a stop rule holds.
 
     An iteration by whose deadline nothing arrived takes no step; after ``MOST_EMPTY`` of them in a
     row the run gives up. A run that cannot go on (not decodable, diverged, interrupted) ends with
-    the last good parameters and the reason in ``Result.error``; it does not raise.
+    the last good parameters and the reason in ``Result.error``; it does not raise. Unless it
+    diverged, its last state is handed to ``checkpoints``.
     """
-    history: dict[str, list[float]] = {}
-    n_empty = 0
-    good = x.copy()
+    x, optimizer, begun = state.x, state.optimizer, state.iteration
+    history = {name: column.tolist() for name, column in state.history.items()}
+    n_empty = _empty_at_the_end(history.get("n_arrived", []))
+    good = np.array(optimizer.answer(x), dtype=np.float64)
     result = Result(good)
     try:
-        for iteration in range(run.iterations):
+        for iteration in range(begun, run.iterations):
+            state.iteration, state.seconds = iteration, pool.now()
+            checkpoints.offer(state)
             if pool.interrupted():
                 # answers may come so fast that no wait ever has to ask
                 raise Interrupted
@@ -127,6 +135,7 @@ def train(
             else:
                 n_empty += 1
                 _keep(good, optimizer.answer(x), iteration)
+            state.torn = stepped
             if stepped:
                 optimizer.step(x, done.gradient)
             ended = pool.now()
@@ -162,6 +171,10 @@ def train(
                 "latency_seconds": pool.latency_seconds,
                 "arrived": done.arrived,
             }
+            columns["iteration"] = iteration
+            checkpoints.iteration(columns)
+            if reason is None:
+                state.iteration, state.seconds, state.torn = iteration + 1, pool.now(), False
             for recorder in recorders:
                 recorder.iteration(columns, workers)
             if reason is not None:
@@ -188,6 +201,11 @@ def train(
     except GaveUp as error:
         result.error = error
         result.outcome = str(error)
+    except Exception as error:
+        checkpoints.end(state, type(error).__name__, False)
+        raise
+    if not isinstance(result.error, Diverged):
+        checkpoints.end(state, result.outcome, result.complete)
     result.history = {name: np.array(values) for name, values in history.items()}
     return result
 
@@ -207,12 +225,17 @@ def _keep(good: NDArray[np.float64], answer: NDArray[Any], iteration: int) -> No
     good[:] = answer
 
 
-def _diverged(iteration: int, what: str) -> GaveUp:
+def _empty_at_the_end(n_arrived: list[float]) -> int:
+    """Return in how many iterations in a row, up to the last, nothing arrived."""
+    return next((i for i, n in enumerate(reversed(n_arrived)) if n), len(n_arrived))
+
+
+def _diverged(iteration: int, what: str) -> Diverged:
     if iteration:
         advice = "the parameters of the last finite loss are kept (a smaller optimizer.step_size?)"
     else:
         advice = "nothing was learned yet (`mpicode data check` finds numbers that are not finite)"
-    return GaveUp(f"diverged: iteration {iteration} has {what}; {advice}")
+    return Diverged(f"diverged: iteration {iteration} has {what}; {advice}")
 
 
 def _reached(run: Run, loss: float, norm: float) -> str | None:

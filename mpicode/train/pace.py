@@ -9,40 +9,46 @@ compute nothing.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
-from typing import Any
+import dataclasses
+from typing import Any, cast
 
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from ..pool import Request, Work, WorkerPool
+from ..pool import WorkerPool
+from ..problems import Problem, Rows
+from .checkpoints import State
 from .coded_gradient import CodedGradient, Interrupted
-from .gradient_work import GradientWork
+from .setup import Setup
 
 
 class Paced:
-    """A worker's work that takes its time, and computes from when `computing` is true."""
+    """A problem whose gradients are left out until ``computing`` is set."""
 
-    def __init__(self, work: GradientWork) -> None:
-        self.answer_length = work.answer_length
-        self.dtype = work.dtype
-        self.load = work.load
+    def __init__(self, problem: Problem) -> None:
         self.computing = False
-        self._work = work
+        self._problem = problem
 
-    def compute(self, request: Request, message: int, out: NDArray[Any]) -> Iterable[float]:
-        """Fill ``out``, (answer_length,), with the message, or with zeros; yield what it costs."""
-        if self.computing:
-            return self._work.compute(request, message, out)
-        out[:] = 0
-        return self._work.costs(request, message)
+    def gradient(
+        self, x: NDArray[Any], rows: Rows, weights: NDArray[Any], out: NDArray[Any]
+    ) -> float:
+        """Do what the problem does, or nothing."""
+        return self._problem.gradient(x, rows, weights, out) if self.computing else 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._problem, name)
 
 
-def go_through(
-    pool: WorkerPool, gradient: CodedGradient, works: Iterable[Paced], x: ArrayLike, n: int
-) -> None:
-    """Let the time of the first ``n`` iterations pass; ``x``, (n_parameters,), is posted."""
+def pace(setup: Setup) -> tuple[Setup, Paced]:
+    """Return ``setup`` with a problem that can be told to leave gradients out, and that problem."""
+    problem = Paced(setup.problem)
+    return dataclasses.replace(setup, problem=cast(Problem, problem)), problem
+
+
+def go_through(pool: WorkerPool, gradient: CodedGradient, problem: Paced, state: State) -> None:
+    """Let the time of the iterations before ``state`` pass; from then on gradients are computed."""
     with contextlib.suppress(Interrupted):
-        for iteration in range(n):
-            gradient(x, iteration)
-    for work in works:
-        work.computing = True
+        for iteration in range(state.iteration):
+            if pool.interrupted():
+                break
+            gradient(state.x, iteration)
+    problem.computing = True

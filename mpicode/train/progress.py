@@ -32,11 +32,13 @@ class Progress:
 
     def iteration(self, columns: Mapping[str, float], workers: Mapping[str, Any]) -> None:
         """Show one iteration, if it is time to."""
-        self._done += 1
+        self._done = int(columns["iteration"]) + 1
         if columns["test_accuracy"] == columns["test_accuracy"]:
             self._accuracy = f", test accuracy {columns['test_accuracy']:.4f}"
         if self._bar is not None:
-            self._bar.update()
+            if self._bar.n == 0:
+                self._bar.initial = self._bar.n = self._done - 1  # of a resumed run
+            self._bar.update(self._done - self._bar.n)
             self._bar.set_postfix_str(self._text(columns), refresh=False)
         elif time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
@@ -55,6 +57,12 @@ class Progress:
             self._bar.write(line, file=sys.stderr)
         else:
             print(line, file=sys.stderr, flush=True)
+
+    def say(self, line: str) -> None:
+        """Print a line of its own."""
+        if self._bar is not None:
+            self._bar.clear()
+        print(f"mpicode: {line}", file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Leave the terminal tidy."""

@@ -21,7 +21,7 @@ from .setup import Setup
 # What must be as it was; anything else may change.
 _FIXED = ("seed", "dtype", "batch_size")
 # Tables that the times under the virtual clock follow from, beside what must be as it was.
-_TIMING = ("delays", "virtual", "decoding")
+_TIMING = ("delays", "virtual", "decoding", "faults")
 
 
 @dataclass
@@ -150,7 +150,7 @@ def nothing_to_do(config: Config, resumption: Resumption) -> str | None:
             left = read_run(config.output.path)
         except Exception:
             return None
-        if left.attrs.get("run") != checkpoint.run or not left.complete:
+        if left.attrs.get("created") != checkpoint.created or not left.complete:
             return None
     n = checkpoint.iteration
     if checkpoint.complete and _stop_rules(checkpoint.config) == _stop_rules(config.to_toml()):

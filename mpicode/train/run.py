@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,9 @@ from ..pool.virtual import Costs, VirtualMaster
 from ..results import RunWriter
 from ..watch import tell_all_present
 from .coded_gradient import CodedGradient
+from .keeper import Keeper
 from .loop import Recorder, Result, train
+from .pace import Paced, go_through, pace
 from .precision import check_precision
 from .setup import Setup, build
 from .shrinkage import Shrinkage, estimate
@@ -42,6 +45,8 @@ def run(
     *,
     recorders: list[Recorder] | None = None,
     interrupted: Callable[[], bool] = lambda: False,
+    resume: bool = False,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Result | None:
     """Train as the configuration says.
 
@@ -51,11 +56,14 @@ def run(
                   this process, under a virtual clock
     recorders   : objects with a method ``iteration(columns, workers)``, called after each iteration
     interrupted : asked while waiting; True ends the run with what it has
+    resume      : go on from the newest checkpoint that is whole; where there is none, begin
+    say         : called on the master with each line about checkpoints that a user should read
 
     Returns the `Result` on the master, None on all other ranks. A run that gave up (not decodable,
     diverged, interrupted) returns as well, with the reason in ``Result.error``. Raises
-    `ConfigError`, `DataError`, or `WorkerFailed` with the traceback of a worker's exception; the
-    workers are released first, and the run file, if one is written, is readable.
+    `ConfigError` (also for a checkpoint of another run), `DataError`, or `WorkerFailed` with the
+    traceback of a worker's exception; the workers are released first, and the run file, if one is
+    written, is readable.
     """
     if isinstance(config, Mapping):
         config = Config.from_dict(config)
@@ -63,8 +71,17 @@ def run(
         config = Config.load(os.fspath(config))
     if comm is None:
         _refuse_world()
-        return _run_virtual(config, recorders or [], interrupted)
-    return _run_mpi(config, comm, recorders or [], interrupted)
+        return _run_virtual(config, _Hooks(recorders or [], interrupted, resume, say))
+    return _run_mpi(config, comm, _Hooks(recorders or [], interrupted, resume, say))
+
+
+class _Hooks(NamedTuple):
+    """What the caller of `run` wants beside the configuration."""
+
+    recorders: list[Recorder]
+    interrupted: Callable[[], bool]
+    resume: bool
+    say: Callable[[str], None]
 
 
 def _refuse_world() -> None:
@@ -77,14 +94,15 @@ def _refuse_world() -> None:
         )
 
 
-def _run_virtual(
-    config: Config, recorders: list[Recorder], interrupted: Callable[[], bool]
-) -> Result:
-    setup = build(config)
-    segments = setup.segments
-    try:
+def _run_virtual(config: Config, hooks: _Hooks) -> Result:
+    with contextlib.ExitStack() as closing:
+        setup = build(config)
+        closing.callback(setup.close)
+        keeper = Keeper(setup, "virtual", hooks.resume, hooks.say)
+        closing.callback(keeper.close)
+        setup, paced = pace(setup) if keeper.goes_through else (setup, None)
         shrinkage = _shrinkage(setup)
-        blocks = setup.blocks()
+        segments, blocks = setup.segments, setup.blocks()
         transport = VirtualMaster(
             lambda worker: setup.work(worker, blocks),
             setup.code.n_workers,
@@ -94,11 +112,9 @@ def _run_virtual(
             setup.delay,
             costs(config),
         )
-        transport.interrupted = interrupted
+        transport.interrupted = hooks.interrupted
         pool = _pool(setup, transport)
-        return _master(setup, shrinkage, pool, "virtual clock", recorders)
-    finally:
-        setup.close()
+        return _master(setup, shrinkage, pool, "virtual clock", hooks, keeper, paced)
 
 
 def costs(config: Config) -> Costs:
@@ -113,9 +129,7 @@ def costs(config: Config) -> Costs:
     )
 
 
-def _run_mpi(
-    config: Config, comm: Intracomm, recorders: list[Recorder], interrupted: Callable[[], bool]
-) -> Result | None:
+def _run_mpi(config: Config, comm: Intracomm, hooks: _Hooks) -> Result | None:
     from ..pool import mpi
 
     n_workers = config.run.n_workers
@@ -131,28 +145,28 @@ def _run_mpi(
         _serve(config, part)
         return None
     tell_all_present()
-    setup = None
-    try:
-        setup = build(config)
-        answer = setup.segments.answer_length, setup.segments.dtype
-        shrinkage = _shrinkage(setup)
-    except BaseException:
-        if setup is not None:
-            setup.close()
-        # the workers wait: release them before anything is said
-        WorkerPool(
-            mpi.MPIMaster(part, 0, np.dtype(np.float64), largest_answer(0, np.dtype(np.float64))),
-            payload_length=0,
-            dtype=np.dtype(np.float64),
-        ).close(_GRACE_SECONDS_AFTER_ERROR)
-        raise
-    try:
+    with contextlib.ExitStack() as closing:
+        try:
+            setup = build(config)
+            closing.callback(setup.close)
+            answer = setup.segments.answer_length, setup.segments.dtype
+            keeper = Keeper(setup, "real", hooks.resume, hooks.say)
+            closing.callback(keeper.close)
+            shrinkage = _shrinkage(setup)
+        except BaseException:
+            closing.close()
+            # the workers wait: release them before anything is said
+            nothing = 0, np.dtype(np.float64)
+            WorkerPool(
+                mpi.MPIMaster(part, *nothing, largest_answer(*nothing)),
+                payload_length=0,
+                dtype=nothing[1],
+            ).close(_GRACE_SECONDS_AFTER_ERROR)
+            raise
         transport = mpi.MPIMaster(part, *answer, largest_answer(*answer))
-        transport.interrupted = interrupted
+        transport.interrupted = hooks.interrupted
         pool = _pool(setup, transport)
-        return _master(setup, shrinkage, pool, mpi.library_version(), recorders)
-    finally:
-        setup.close()
+        return _master(setup, shrinkage, pool, mpi.library_version(), hooks, keeper)
 
 
 def _pool(setup: Setup, transport: Transport) -> WorkerPool:
@@ -207,14 +221,32 @@ def _shrinkage(setup: Setup) -> Shrinkage:
 
 
 def _master(
-    setup: Setup, shrinkage: Shrinkage, pool: WorkerPool, mpi: str, recorders: list[Recorder]
+    setup: Setup,
+    shrinkage: Shrinkage,
+    pool: WorkerPool,
+    mpi: str,
+    hooks: _Hooks,
+    keeper: Keeper,
+    paced: Paced | None = None,
 ) -> Result:
     config = setup.config
+    if keeper.finished is not None:
+        keeper.finished.silent = pool.close(_GRACE_SECONDS)
+        return keeper.finished
+    recorders = hooks.recorders
+    state = keeper.state
+    gradient = CodedGradient(
+        pool, setup.code, setup.segments, setup.rules, shrinkage, config.faults.when_lost
+    )
     writer = None
     try:
-        pool.start()
+        pool.start(0.0 if paced else state.seconds)
+        if paced:
+            go_through(pool, gradient, paced, state)
+            keeper.check_time(pool.now())
         if config.output.path is not None:
             attrs = {
+                "created": keeper.created,
                 "config": config.to_toml(),
                 "seed": config.run.seed,
                 "mpi": mpi,
@@ -224,25 +256,31 @@ def _master(
                 "shrinkage": shrinkage.stopped,
             }
             writer = RunWriter(
-                Path(config.output.path), attrs, pool.n_workers, config.output.flush_seconds
+                Path(config.output.path),
+                attrs,
+                pool.n_workers,
+                config.output.flush_seconds,
+                keeper.earlier,
             )
-            arrays: dict[str, Any] = {"encoding": setup.code.encoding, "owner": setup.code.owner}
-            if shrinkage.late is not None:
-                arrays["shrinkage"] = shrinkage.late
-            writer.code(arrays, 0)
+            if keeper.is_new_code:
+                arrays: dict[str, Any] = {
+                    "encoding": setup.code.encoding,
+                    "owner": setup.code.owner,
+                }
+                if shrinkage.late is not None:
+                    arrays["shrinkage"] = shrinkage.late
+                writer.code(arrays, state.iteration)
             pool.log = writer.message
             recorders = [writer, *recorders]
         result = train(
             pool,
-            CodedGradient(
-                pool, setup.code, setup.segments, setup.rules, shrinkage, config.faults.when_lost
-            ),
+            gradient,
             setup.problem,
-            setup.optimizer(),
-            setup.initial(),
+            state,
             config.run,
             _evaluator(setup) if setup.has_test else None,
             recorders,
+            keeper.checkpoints(pool.now, writer),
         )
         if writer is not None:
             writer.close(result.parameters, result.complete, result.outcome)

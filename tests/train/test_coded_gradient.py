@@ -11,6 +11,7 @@ from mpicode.outcomes import Outcome
 from mpicode.pool import Request, WorkerPool, largest_answer
 from mpicode.pool.delays import make as make_delay
 from mpicode.pool.virtual import Costs, VirtualMaster
+from mpicode.train.checkpoints import NoCheckpoints, State
 from mpicode.train.coded_gradient import CodedGradient
 from mpicode.train.loop import train
 from mpicode.train.segments import Segments
@@ -67,7 +68,8 @@ def test_a_run_that_cannot_decode_gives_up():
     pool, gradient = coded(Insatiable())
     problem = problems.make("least-squares", {}, n_features=2, task="regression")
     optimizer = optimizers.make("gradient-descent", {"step_size": 1.0}, n_parameters=3)
-    result = train(pool, gradient, problem, optimizer, np.ones(3), Run(), None, [])
+    state = State(np.ones(3), optimizer)
+    result = train(pool, gradient, problem, state, Run(), None, [], NoCheckpoints())
     assert isinstance(result.error, NotDecodable)
     assert not result.complete
     assert result.outcome.startswith("iteration 0: 3 of 3 messages arrived")
@@ -102,5 +104,6 @@ def test_an_interrupt_where_no_wait_has_to_ask():
     pool.interrupted = lambda: len(seen) >= 3
     problem = problems.make("least-squares", {}, n_features=2, task="regression")
     optimizer = optimizers.make("gradient-descent", {"step_size": 1.0}, n_parameters=3)
-    result = train(pool, gradient, problem, optimizer, np.ones(3), Run(), None, [Watch()])
+    state = State(np.ones(3), optimizer)
+    result = train(pool, gradient, problem, state, Run(), None, [Watch()], NoCheckpoints())
     assert (result.outcome, result.n_iterations) == ("interrupted", 3)
