@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 import mpicode
-from mpicode.config import Config
-from mpicode.errors import ConfigError, DataError
-from mpicode.results import read_checkpoint, read_run
+from mpicode.results import read_run
 
 
 @pytest.fixture
