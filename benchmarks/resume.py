@@ -196,6 +196,7 @@ def undisturbed(options):
 
 def main() -> int:
     options = arguments()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the job that is running ends too
     reference, seconds = undisturbed(options)
     print(f"undisturbed: {reference.n_iterations} iterations in {seconds:.2f} s", flush=True)
     failed = 0

@@ -49,6 +49,8 @@ def summary(result: Result) -> list[str]:
             f"  waiting for every worker, the injected delays alone would have taken "
             f"{result.uncoded_delay:.3f} s"
         )
+    if result.checkpoint is not None and not result.complete:
+        lines.append(f"  checkpoint: {result.checkpoint}; --resume goes on from there")
     if result.path is not None:
         lines.append(f"  run file: {result.path}")
     return lines

@@ -80,7 +80,7 @@ def to_bytes(checkpoint: Checkpoint) -> memoryview:
         )
         # texts may be longer than an attribute of HDF5
         file["config"] = checkpoint.config
-        file["identity"] = json.dumps(dict(checkpoint.identity))
+        file["identity"] = json.dumps(dict(checkpoint.identity), default=str)
         file["parameters"] = checkpoint.parameters
         optimizer = file.create_group("optimizer")
         for key, value in checkpoint.optimizer.items():

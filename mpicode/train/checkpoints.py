@@ -11,6 +11,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -64,6 +65,9 @@ class Events(Protocol):
 class NoCheckpoints:
     """Where none are kept."""
 
+    last: Path | None = None
+    """The last one written."""
+
     def iteration(self, columns: Mapping[str, float]) -> None:
         """Take the numbers of an iteration, by the names of `COLUMNS`."""
 
@@ -105,7 +109,7 @@ class Checkpoints(NoCheckpoints):
         self._clock = clock
         self._events = events
         self._say = say
-        self._start = self._last = start.iteration
+        self._start = self._noted = start.iteration
         self._due = start.seconds + table.seconds
         self._n_rows = 0 if rows is None else len(rows)
         self._rows = np.empty((max(256, 2 * self._n_rows), len(COLUMNS)))
@@ -143,7 +147,7 @@ class Checkpoints(NoCheckpoints):
         if not np.isfinite(state.x).all():
             return  # whoever went on from here would only diverge again
         self._finish()
-        self._last = state.iteration
+        self._noted = state.iteration
         # so the rows up to here are in the run file before the checkpoint is there
         self._note(state.seconds, str(self._folder.path))
         rest = to_bytes(
@@ -168,7 +172,7 @@ class Checkpoints(NoCheckpoints):
 
     def _to_disk(self, rest: memoryview) -> None:
         try:
-            self._folder.write(rest)
+            self.last = self._folder.write(rest)
         except DataError as error:
             self._failure = error
 
@@ -179,11 +183,11 @@ class Checkpoints(NoCheckpoints):
             self._writing = None
         failure, self._failure = self._failure, None
         if failure is not None:
-            self._say(f"no checkpoint at iteration {self._last}: {failure}")
+            self._say(f"no checkpoint at iteration {self._noted}: {failure}")
             self._note(self._clock(), f"not written: {failure}")
 
     def _note(self, seconds: float, detail: str) -> None:
         """Add a row to the events; a disk that refuses will tell whoever writes the next row."""
         if self._events is not None:
             with contextlib.suppress(DataError):
-                self._events.event(self._last, seconds, -1, "checkpoint", detail)
+                self._events.event(self._noted, seconds, -1, "checkpoint", detail)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from ..errors import DataError
 from ..results import RunData, RunWriter
 from . import resume
 from .checkpoints import Checkpoints, Identity, NoCheckpoints, State
@@ -16,42 +20,58 @@ from .setup import Setup
 
 
 class Keeper:
-    """Finds out at the start of a run where it goes on.
+    """Finds out at the start of a run where it goes on, and tells it to ``say``.
 
     clock : "real" or "virtual", the one that the run goes by
-    again : whether to look for a checkpoint
+    again : whether to go on from a checkpoint
 
     Raises what `resume.find` does, and `DataError` where another run has the folder.
     """
 
     def __init__(self, setup: Setup, clock: str, again: bool, say: Callable[[str], None]) -> None:
         self._setup = setup
-        self._clock = clock
         self._say = say
+        self._facts = {**resume.facts(setup), "clock": clock}
         self._folder = resume.folder_of(setup.config)
         if self._folder is not None:
             self._folder.claim()
         try:
-            self._from = resume.find(setup, self._folder) if again else None
+            self._from = resume.find(self._facts, self._folder) if again else None
         except BaseException:
             self.close()
             raise
         if self._from is not None:
-            self.created = self._from.checkpoint.created
+            self._created = self._from.checkpoint.created
         else:
-            self.created = datetime.datetime.now(datetime.UTC).isoformat()
+            self._created = datetime.datetime.now(datetime.UTC).isoformat()
         self._tell(again)
 
+    def close(self) -> None:
+        """Let other runs have the folder."""
+        if self._folder is not None:
+            self._folder.release()
+
     def _tell(self, again: bool) -> None:
-        if self._from is None:
-            if again and self._folder is not None:
-                self._say(f"no checkpoint in {self._folder.path}: begins with iteration 0")
+        if self._folder is None:
             return
-        for note in self._from.notes:
-            self._say(note)
-        if self.finished is None:
-            n = self._from.checkpoint.iteration
-            self._say(f"goes on with iteration {n} from {self._from.path}")
+        if self._from is not None:
+            for note in self._from.notes:
+                self._say(note)
+            if self.finished is None:
+                n = self._from.checkpoint.iteration
+                self._say(f"goes on with iteration {n} from {self._from.path}")
+        elif again:
+            self._say(f"no checkpoint in {self._folder.path}: begins with iteration 0")
+        else:
+            try:
+                left = self._folder.newest()
+            except DataError:
+                return
+            if left is not None and not left[1].complete:
+                self._say(
+                    f"{left[0]} is of a run that did not come to its end; --resume would go on "
+                    "from there, the first checkpoint of this run will replace it"
+                )
 
     @cached_property
     def state(self) -> State:
@@ -62,7 +82,9 @@ class Keeper:
         checkpoint = self._from.checkpoint
         n = checkpoint.iteration
         optimizer.restore(checkpoint.optimizer)
-        return State(checkpoint.parameters, optimizer, n, checkpoint.seconds, checkpoint.history(n))
+        return State(
+            checkpoint.parameters.copy(), optimizer, n, checkpoint.seconds, checkpoint.history(n)
+        )
 
     @cached_property
     def finished(self) -> Result | None:
@@ -70,75 +92,84 @@ class Keeper:
         if self._from is None:
             return None
         config, checkpoint = self._setup.config, self._from.checkpoint
-        why = resume.nothing_to_do(config, self._from)
+        why = resume.nothing_to_do(config, checkpoint)
         if why is None:
             return None
         answer = np.array(self.state.optimizer.answer(self.state.x), dtype=np.float64)
-        result = Result(answer, why, True, checkpoint.history())
+        path = None if config.output.path is None else Path(config.output.path)
+        result = Result(answer, why, True, checkpoint.history(), path=path)
         del result.history["iteration"]
         return result
-
-    @cached_property
-    def earlier(self) -> RunData | None:
-        """What the run file begins with."""
-        if self._from is None:
-            return None
-        return resume.earlier(self._setup.config, self._from.checkpoint)
-
-    @property
-    def is_new_code(self) -> bool:
-        """Whether the run file does not have the code in use yet."""
-        if self.earlier is None or not self.earlier.codes:
-            return True
-        owner = self.earlier.codes[-1].get("owner")
-        return owner is None or len(owner) != self._setup.code.n_messages
 
     @property
     def goes_through(self) -> bool:
         """Whether the times before the checkpoint can be gone through again."""
-        if self._from is None or self.finished is not None or self._clock != "virtual":
+        if self._from is None or self.finished is not None:
             return False
-        return resume.same_times(self._setup.config, self._from.checkpoint)
+        return resume.same_times(self._setup.config, self._facts, self._from.checkpoint)
 
     def check_time(self, now: float) -> None:
         """Say if the virtual clock did not come to where the checkpoint was written."""
-        if self._from is not None and now != self._from.checkpoint.seconds:
+        if not math.isclose(now, self.state.seconds, rel_tol=1e-12):
             self._say(
-                f"run time is {now:g} s, {self._from.path} was written at "
-                f"{self._from.checkpoint.seconds:g} s: delays were not the same all along, so the "
-                "last bits will differ from those of a run without a break"
+                f"the virtual clock is at {now:g} s where the checkpoint has "
+                f"{self.state.seconds:g} s: delays were not the same all along, so last bits may "
+                "differ from those of a run without a break"
             )
+
+    def run_file(
+        self, path: str, attrs: Mapping[str, Any], code: Mapping[str, Any], n_workers: int
+    ) -> RunWriter:
+        """Return the writer of the run file, which begins with what is known from before.
+
+        code : arrays of the code in use; a resumed run has it in the file already
+        """
+        config = self._setup.config
+        earlier = None
+        if self._from is not None:
+            earlier = resume.earlier(config, self._from.checkpoint)
+        writer = RunWriter(
+            path,
+            {**attrs, "created": self._created},
+            n_workers,
+            config.output.flush_seconds,
+            earlier,
+        )
+        n = self.state.iteration
+        if not (earlier and earlier.codes and self._same_code):
+            writer.code(code, n)
+        if earlier is not None:
+            self._tell_resumed(writer, earlier)
+        return writer
+
+    @property
+    def _same_code(self) -> bool:
+        assert self._from is not None
+        return bool(self._from.checkpoint.identity["encoding"] == self._facts["encoding"])
+
+    def _tell_resumed(self, writer: RunWriter, earlier: RunData) -> None:
+        assert self._from is not None
+        state, missing = self.state, earlier.attrs["missing"]
+        detail = f"from {self._from.path}"
+        if missing:
+            lost = (
+                f"workers and messages of {missing} of the {state.iteration} iterations before "
+                "are in no run file"
+            )
+            self._say(lost)
+            detail += f"; {lost}"
+        writer.event(state.iteration, state.seconds, -1, "resumed", detail)
 
     def checkpoints(self, clock: Callable[[], float], writer: RunWriter | None) -> NoCheckpoints:
         """Return who keeps the state of the run from here on."""
         if self._folder is None:
             return NoCheckpoints()
         config = self._setup.config
-        facts = {**resume.facts(self._setup), "clock": self._clock}
-        identity = Identity(self.created, config.to_toml(), facts)
+        identity = Identity(self._created, config.to_toml(), self._facts)
         rows = None
         if self._from is not None:
             self._folder.adopt(self._from.path)
             rows = self._from.checkpoint.rows[: self.state.iteration]
-            self._note_resumed(writer)
         return Checkpoints(
             self._folder, config.checkpoint, identity, clock, writer, self._say, self.state, rows
         )
-
-    def close(self) -> None:
-        """Let other runs have the folder."""
-        if self._folder is not None:
-            self._folder.release()
-
-    def _note_resumed(self, writer: RunWriter | None) -> None:
-        if writer is None or self._from is None or self.earlier is None:
-            return
-        detail = f"from {self._from.path}"
-        missing = self.earlier.attrs["missing"]
-        if missing:
-            detail += f"; of {missing} iterations before it only /iterations is known"
-            self._say(
-                f"{missing} of {self.state.iteration} iterations before the checkpoint are in no "
-                f"run file: workers and messages of these are not known"
-            )
-        writer.event(self.state.iteration, self.state.seconds, -1, "resumed", detail)

@@ -40,6 +40,7 @@ class Result:
     history    : columns of the run file by name, (n_iterations,) each
     error      : what ended it early, None if nothing did
     path       : the run file, None if none was written
+    checkpoint : the last checkpoint, None if none was written
     silent     : workers that did not leave in time when the run was over
     shrinkage  : what sums that are not exact were divided by, where another rule than the deadline
                  found them enough
@@ -53,6 +54,7 @@ class Result:
     history: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     error: GaveUp | None = None
     path: Path | None = None
+    checkpoint: Path | None = None
     silent: list[int] = field(default_factory=list)
     shrinkage: float = 1.0
     uncoded_delay: float = 0.0
@@ -187,7 +189,7 @@ def train(
                 )
         else:
             _keep(good, optimizer.answer(x), run.iterations)
-            result.outcome = f"{run.iterations} iterations done"
+            result.outcome = f"{state.iteration} iterations done"
         result.complete = True
     except OutOfTime:
         _keep(good, optimizer.answer(x), len(history.get("loss", ())))

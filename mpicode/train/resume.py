@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..config import Config, Part
-from ..errors import ConfigError
+from ..errors import ConfigError, DataError
 from ..registry import parameters_of
 from ..results import Checkpoint, CheckpointFolder, RunData, read_run, recorded
 from .setup import Setup
@@ -87,8 +88,8 @@ def _hash(setup: Setup) -> str:
     return whole.hexdigest()
 
 
-def find(setup: Setup, folder: CheckpointFolder | None) -> Resumption | None:
-    """Return where to go on, None to start from the beginning.
+def find(ours: Mapping[str, Any], folder: CheckpointFolder | None) -> Resumption | None:
+    """Return where a run with the facts ``ours`` goes on, None to start from the beginning.
 
     Raises `ConfigError` where the checkpoint belongs to another run, naming the first difference,
     and `DataError` where there are checkpoints but none can be read.
@@ -101,12 +102,16 @@ def find(setup: Setup, folder: CheckpointFolder | None) -> Resumption | None:
     if found is None:
         return None
     path, checkpoint, damaged = found
-    ours = facts(setup)
     _compare(checkpoint.identity, ours, path)
     notes = [f"{error}; the checkpoint before it is used, {path.name}" for error in damaged]
-    before, now = (identity.get("run.n_workers") for identity in (checkpoint.identity, ours))
-    if before != now:
-        notes.append(f"{path}: goes on with {now} workers instead of {before}")
+    theirs = checkpoint.identity
+    if theirs["run.n_workers"] != ours["run.n_workers"]:
+        notes.append(
+            f"{ours['run.n_workers']} workers instead of {theirs['run.n_workers']}: the iterates "
+            "are the same up to rounding at best"
+        )
+    if theirs["clock"] != ours["clock"]:
+        notes.append(f"the run time was {theirs['clock']} so far, and is {ours['clock']} now")
     return Resumption(path, checkpoint, notes)
 
 
@@ -115,7 +120,7 @@ def _compare(theirs: Mapping[str, Any], ours: Mapping[str, Any], path: Path) -> 
     other_workers = theirs.get("run.n_workers") != ours["run.n_workers"]
     for key in {**ours, **theirs}:
         a, b = ours.get(key, "absent"), theirs.get(key, "absent")
-        if a == b or key == "clock":
+        if _equal(a, b) or key == "clock":
             continue
         if key in ("run.n_workers", "encoding") and other_workers:
             continue
@@ -139,18 +144,23 @@ def _compare(theirs: Mapping[str, Any], ours: Mapping[str, Any], path: Path) -> 
         raise ConfigError(f"{key}: {a!r}, but {path} is of a run with {b!r}")
 
 
-def nothing_to_do(config: Config, resumption: Resumption) -> str | None:
+def _equal(ours: Any, theirs: Any) -> bool:
+    """Compare what is to be stored with what was; JSON has no tuples, and here NaN is a number."""
+    return bool(ours == theirs or json.dumps(ours, default=str) == json.dumps(theirs))
+
+
+def nothing_to_do(config: Config, checkpoint: Checkpoint) -> str | None:
     """Return why there is nothing to go on for, None if there is something.
 
     A run whose run file is not whole is never done.
     """
-    checkpoint = resumption.checkpoint
     if config.output.path is not None:
         try:
             left = read_run(config.output.path)
-        except Exception:
+        except DataError:
             return None
-        if left.attrs.get("created") != checkpoint.created or not left.complete:
+        whole = left.complete and left.n_iterations == len(checkpoint.rows)
+        if left.attrs.get("created") != checkpoint.created or not whole:
             return None
     n = checkpoint.iteration
     if checkpoint.complete and _stop_rules(checkpoint.config) == _stop_rules(config.to_toml()):
@@ -170,11 +180,11 @@ def _table(config: str, name: str) -> Any:
     return tomllib.loads(config).get(name, {})
 
 
-def same_times(config: Config, checkpoint: Checkpoint) -> bool:
-    """Return whether the times under the virtual clock follow from the same numbers."""
+def same_times(config: Config, facts: Mapping[str, Any], checkpoint: Checkpoint) -> bool:
+    """Return whether a run's time is virtual and has followed from the same numbers so far."""
     ours, theirs = config.to_dict(), tomllib.loads(checkpoint.config)
     return (
-        checkpoint.identity.get("clock") == "virtual"
+        checkpoint.identity["clock"] == facts["clock"] == "virtual"
         and all(ours[name] == theirs.get(name) for name in _TIMING)
         and ours["run"]["n_workers"] == theirs["run"]["n_workers"]
         and ours["data"].get("memory_mb") == theirs["data"].get("memory_mb")

@@ -6,7 +6,6 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -19,7 +18,6 @@ from ..facts import blas
 from ..pool import WorkerPool, largest_answer, wire, worker_loop
 from ..pool.transport import Transport
 from ..pool.virtual import Costs, VirtualMaster
-from ..results import RunWriter
 from ..watch import tell_all_present
 from .coded_gradient import CodedGradient
 from .keeper import Keeper
@@ -246,7 +244,6 @@ def _master(
             keeper.check_time(pool.now())
         if config.output.path is not None:
             attrs = {
-                "created": keeper.created,
                 "config": config.to_toml(),
                 "seed": config.run.seed,
                 "mpi": mpi,
@@ -255,23 +252,13 @@ def _master(
                 "blas_threads": blas()[1],
                 "shrinkage": shrinkage.stopped,
             }
-            writer = RunWriter(
-                Path(config.output.path),
-                attrs,
-                pool.n_workers,
-                config.output.flush_seconds,
-                keeper.earlier,
-            )
-            if keeper.is_new_code:
-                arrays: dict[str, Any] = {
-                    "encoding": setup.code.encoding,
-                    "owner": setup.code.owner,
-                }
-                if shrinkage.late is not None:
-                    arrays["shrinkage"] = shrinkage.late
-                writer.code(arrays, state.iteration)
+            arrays: dict[str, Any] = {"encoding": setup.code.encoding, "owner": setup.code.owner}
+            if shrinkage.late is not None:
+                arrays["shrinkage"] = shrinkage.late
+            writer = keeper.run_file(config.output.path, attrs, arrays, pool.n_workers)
             pool.log = writer.message
             recorders = [writer, *recorders]
+        checkpoints = keeper.checkpoints(pool.now, writer)
         result = train(
             pool,
             gradient,
@@ -280,8 +267,9 @@ def _master(
             config.run,
             _evaluator(setup) if setup.has_test else None,
             recorders,
-            keeper.checkpoints(pool.now, writer),
+            checkpoints,
         )
+        result.checkpoint = checkpoints.last
         if writer is not None:
             writer.close(result.parameters, result.complete, result.outcome)
             result.path = writer.path
