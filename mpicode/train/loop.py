@@ -182,7 +182,7 @@ def train(
             if reason is not None:
                 result.outcome = reason
                 break
-            if n_empty == MOST_EMPTY:
+            if n_empty >= MOST_EMPTY:
                 raise GaveUp(
                     f"nothing arrived by the deadline of {n_empty} iterations in a row, the last "
                     f"of them iteration {iteration}; decoding.deadline is too short"
