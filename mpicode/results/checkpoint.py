@@ -93,7 +93,11 @@ def to_bytes(checkpoint: Checkpoint) -> memoryview:
 
 def front(rest: memoryview) -> bytes:
     """Return the first bytes of a file whose others are ``rest``."""
-    told = b"%s %d\nsha256 %s\n" % (_MARK, SCHEMA, hashlib.sha256(rest).hexdigest().encode())
+    return _front(b"%d" % SCHEMA, hashlib.sha256(rest).hexdigest())
+
+
+def _front(schema: bytes, digest: str) -> bytes:
+    told = b"%s %s\nsha256 %s\n" % (_MARK, schema, digest.encode())
     return told.ljust(_FRONT, b"\n")
 
 
@@ -103,11 +107,11 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     try:
         with path.open("rb") as file:
             told = file.read(_FRONT)
-            if not told.startswith(_MARK) or len(told) < _FRONT:
-                raise DataError(f"{path}: damaged, or not a checkpoint of mpicode")
-            schema = told.partition(b"\n")[0].removeprefix(_MARK).strip()
-            found = hashlib.file_digest(file, "sha256").hexdigest().encode()
-        if f"sha256 {found.decode()}".encode() not in told.split(b"\n"):
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        mark, _, schema = told.partition(b"\n")[0].rpartition(b" ")
+        if mark != _MARK:
+            raise DataError(f"{path}: damaged, or not a checkpoint of mpicode")
+        if told != _front(schema, digest):
             raise DataError(f"{path}: damaged, its checksum does not match")
         if schema != b"%d" % SCHEMA:
             raise DataError(
@@ -116,9 +120,9 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
             )
         with h5py.File(path, "r", locking=False) as file:
             return _read(file)
+    except DataError:
+        raise
     except (OSError, KeyError, RuntimeError, ValueError) as error:
-        if isinstance(error, DataError):
-            raise
         raise DataError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
 
 
