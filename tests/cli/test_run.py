@@ -236,3 +236,36 @@ def test_a_signal_saves_what_there_is(job, tmp_path, number):
     assert saved.attrs["outcome"] == "interrupted"
     assert saved.n_iterations > 0
     assert saved.parameters.any()
+
+
+def test_a_run_is_resumed(job, command, tmp_path):
+    path, made = job()
+    run = ("run", path, "--simulate", "--resume", "--set", "checkpoint.every=5")
+    code, lines = command(*run, "--set", "run.iterations=12")
+    assert code == 0
+    folder = tmp_path / "here" / "job.checkpoints"
+    assert lines[0] == f"mpicode: no checkpoint in {folder}: begins with iteration 0"
+    code, lines = command(*run)
+    assert code == 0
+    newest = folder / "checkpoint-000003.h5"
+    assert lines[:2] == [
+        f"mpicode: goes on with iteration 12 from {newest}",
+        "mpicode: 20 iterations done",
+    ]
+    saved = read_run(tmp_path / "here" / "job.h5")
+    np.testing.assert_array_equal(saved.parameters, mpicode.run(made).parameters)
+    assert saved.n_iterations == 20
+    # the same without --simulate: nothing is started for it
+    for more in (("--simulate",), ()):
+        code, lines = command("run", path, "--resume", *more)
+        assert (code, lines[0]) == (0, "mpicode: nothing to do: 20 iterations done")
+        code, lines = command("run", path, "--resume", "--set", "problem.l2=0.5", *more)
+        assert code == 2
+        assert one_error(lines).startswith("problem.l2: 0.5, but ")
+    for state in folder.iterdir():
+        state.write_bytes(state.read_bytes()[:-1])
+    code, lines = command(*run)
+    assert code == 3
+    assert one_error(lines).endswith(
+        "its checksum does not match; 2 of 2 checkpoints cannot be read"
+    )
