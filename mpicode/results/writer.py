@@ -93,6 +93,14 @@ class RunWriter:
     def _begin_with(self, earlier: RunData, attrs: Mapping[str, Any], width: int) -> None:
         """Write what was recorded earlier beside the file it comes from, and take its place."""
         fresh = self.part.with_name(self.part.name + ".new")
+        try:
+            self._copy(fresh, earlier, attrs, width)
+        except (OSError, RuntimeError):
+            with contextlib.suppress(OSError):
+                fresh.unlink(missing_ok=True)
+            raise
+
+    def _copy(self, fresh: Path, earlier: RunData, attrs: Mapping[str, Any], width: int) -> None:
         unlock_old, self._handle = self._unlock, lock(fresh)
         self._unlock = weakref.finalize(self, os.close, self._handle)
         self._create(fresh, attrs, width)

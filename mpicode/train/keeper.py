@@ -145,7 +145,7 @@ class Keeper:
     @property
     def _same_code(self) -> bool:
         assert self._from is not None
-        return bool(self._from.checkpoint.identity["encoding"] == self._facts["encoding"])
+        return bool(self._from.checkpoint.identity.get("encoding") == self._facts["encoding"])
 
     def _tell_resumed(self, writer: RunWriter, earlier: RunData) -> None:
         assert self._from is not None

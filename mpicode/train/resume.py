@@ -105,13 +105,13 @@ def find(ours: Mapping[str, Any], folder: CheckpointFolder | None) -> Resumption
     _compare(checkpoint.identity, ours, path)
     notes = [f"{error}; the checkpoint before it is used, {path.name}" for error in damaged]
     theirs = checkpoint.identity
-    if theirs["run.n_workers"] != ours["run.n_workers"]:
+    if theirs.get("run.n_workers") != ours["run.n_workers"]:
         notes.append(
-            f"{ours['run.n_workers']} workers instead of {theirs['run.n_workers']}: the iterates "
+            f"{ours['run.n_workers']} workers instead of {theirs.get('run.n_workers')}: iterates "
             "are the same up to rounding at best"
         )
-    if theirs["clock"] != ours["clock"]:
-        notes.append(f"the run time was {theirs['clock']} so far, and is {ours['clock']} now")
+    if theirs.get("clock") != ours["clock"]:
+        notes.append(f"run time was {theirs.get('clock')} so far, and is {ours['clock']} now")
     return Resumption(path, checkpoint, notes)
 
 
@@ -184,7 +184,7 @@ def same_times(config: Config, facts: Mapping[str, Any], checkpoint: Checkpoint)
     """Return whether a run's time is virtual and has followed from the same numbers so far."""
     ours, theirs = config.to_dict(), tomllib.loads(checkpoint.config)
     return (
-        checkpoint.identity["clock"] == facts["clock"] == "virtual"
+        checkpoint.identity.get("clock") == facts["clock"] == "virtual"
         and all(ours[name] == theirs.get(name) for name in _TIMING)
         and ours["run"]["n_workers"] == theirs["run"]["n_workers"]
         and ours["data"].get("memory_mb") == theirs["data"].get("memory_mb")

@@ -1,0 +1,191 @@
+"""What a checkpoint every second costs the loop.
+
+One mpirun, a master and its workers, least squares on sparse rows with a million parameters. Runs
+of equal length take turns, many times over: without checkpoints, with one every second, and without
+once more, which tells how far apart two equal runs come out. Compared is the time per iteration of
+the whole run. Since a few seconds hold few checkpoints, what each of them holds up the loop is
+measured as well: the copying in the loop, and how much slower the iterations are while the disk is
+busy with it.
+
+Usage: python benchmarks/checkpoints.py [--pairs 20] [--seconds 5] [--parameters 1000000]
+                                        [--workers 4] [--optimizer heavy-ball] [--every 1.0]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+import numpy as np
+
+RUNS = ("none", "checkpoints", "again")
+ROWS = 4000
+ENTRIES = 20  # per row
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pairs", type=int, default=20, help="turns of each kind of run")
+    parser.add_argument("--seconds", type=float, default=5.0, help="length of one run")
+    parser.add_argument("--parameters", type=int, default=1_000_000)
+    parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--optimizer", default="heavy-ball")
+    parser.add_argument("--every", type=float, default=1.0, help="seconds between checkpoints")
+    parser.add_argument("--folder", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def configuration(options, kind: str) -> dict:
+    folder = Path(options.folder)
+    config = {
+        "data": {"path": str(folder / "data.h5")},
+        "problem": {"name": "least-squares", "intercept": False},
+        "code": {"name": "fractional-repetition", "n_stragglers": 1},
+        "optimizer": {"name": options.optimizer, "step_size": 1e-3},
+        "run": {
+            "n_workers": options.workers,
+            "iterations": 10**6,
+            "max_seconds": options.seconds,
+        },
+    }
+    if kind == "checkpoints":
+        config["checkpoint"] = {"path": str(folder / "states"), "seconds": options.every}
+    return config
+
+
+class Timed:
+    """Notes how long the loop is held up by each checkpoint of the runs to come."""
+
+    def __init__(self) -> None:
+        from mpicode.train.checkpoints import Checkpoints
+
+        self.held_up: list[float] = []
+        write = Checkpoints._write
+
+        def timed(*arguments):
+            began = time.perf_counter()
+            write(*arguments)
+            self.held_up.append(time.perf_counter() - began)
+
+        Checkpoints._write = timed
+
+
+def rank(options) -> None:
+    """Take part in all runs; rank 0 prints one line of JSON about each."""
+    import mpicode
+    from mpicode.pool import mpi
+
+    comm = mpi.world()
+    timed = Timed()
+    for pair in range(-1, options.pairs):  # the first warms up
+        turns = RUNS[pair % 3 :] + RUNS[: pair % 3]
+        for kind in turns:
+            timed.held_up.clear()
+            result = mpicode.run(configuration(options, kind), comm)
+            if result is not None and pair >= 0:
+                started = result.history["started"]
+                told = {
+                    "pair": pair,
+                    "kind": kind,
+                    "seconds": float((started[-1] - started[0]) / (len(started) - 1)),
+                    "median": float(np.median(np.diff(started))),
+                    "held_up": timed.held_up[:-1],  # the last comes after the loop
+                }
+                print(json.dumps(told), flush=True)
+
+
+def measure(options):
+    """Start the job on fresh data; return what its rank 0 said."""
+    from scipy.sparse import csr_array
+
+    from mpicode import launch
+    from mpicode.datasets import DatasetWriter, Meta, Shape
+
+    mpirun = launch.find_mpirun()
+    line = launch.command_line(
+        mpirun, options.workers + 1, (), python=sys.executable, slots=0, allocated=False
+    )
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        rng = np.random.default_rng(0)
+        columns = np.sort(rng.integers(0, options.parameters, (ROWS, ENTRIES)), axis=1)
+        indptr = np.arange(0, ROWS * ENTRIES + 1, ENTRIES)
+        values = rng.standard_normal(ROWS * ENTRIES)
+        X = csr_array((values, columns.ravel(), indptr), shape=(ROWS, options.parameters))
+        X.sum_duplicates()
+        shape = Shape(ROWS, options.parameters, "float64", True)
+        with DatasetWriter(Path(folder) / "data.h5", shape, Meta("regression", 0)) as writer:
+            writer.append(X, rng.standard_normal(ROWS))
+        done = subprocess.run(
+            [*line[: line.index(sys.executable)], sys.executable, *sys.argv, "--folder", folder],
+            env=launch.environment_of_job(mpirun, os.environ),
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+    return [json.loads(text) for text in done.stdout.splitlines()]
+
+
+def spread(values, factor: float = 1.0, digits: int = 3) -> str:
+    low, middle, high = factor * np.percentile(values, [25, 50, 75])
+    return f"{middle:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def interval(ratios) -> str:
+    """Return the 95 % interval of the median, by resampling."""
+    rng = np.random.default_rng(0)
+    medians = np.median(rng.choice(ratios, (10_000, len(ratios))), axis=1)
+    return "{:.3f} to {:.3f}".format(*np.percentile(medians, [2.5, 97.5]))
+
+
+def report(told, options) -> None:
+    seconds = {
+        kind: np.array([entry["seconds"] for entry in told if entry["kind"] == kind])
+        for kind in RUNS
+    }
+    held_up = np.concatenate([entry["held_up"] for entry in told if entry["kind"] == RUNS[1]])
+    print(f"time per iteration without: {spread(seconds['none'], 1e3, 2)} ms")
+    for kind, name in (("again", "without / without   "), ("checkpoints", "checkpoints / without")):
+        ratios = seconds[kind] / seconds["none"]
+        print(f"{name} {spread(ratios)}, median within {interval(ratios)} (95 %)")
+    both = (seconds["none"] + seconds["again"]) / 2
+    print(f"against the mean of both {spread(seconds['checkpoints'] / both)}")
+    print(
+        f"the loop is held up by {spread(held_up, 1e3, 2)} ms per checkpoint: "
+        f"{100 * np.median(held_up) / options.every:.2f} % of the time"
+    )
+
+
+def main() -> int:
+    options = arguments()
+    from mpicode import launch
+
+    if launch.launcher() is not None:
+        try:
+            rank(options)
+        except BaseException:
+            from mpicode.pool import mpi
+
+            traceback.print_exc()
+            mpi.abort(1)  # or the others would wait
+        return 0
+    began = time.perf_counter()
+    told = measure(options)
+    print(
+        f"{options.parameters} parameters, {options.optimizer}, {options.workers} workers on "
+        f"{os.cpu_count()} cores; {options.pairs} turns of {options.seconds:g} s, a checkpoint "
+        f"every {options.every:g} s; medians with quartiles\n"
+    )
+    report(told, options)
+    print(f"\ntook {time.perf_counter() - began:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
