@@ -164,7 +164,9 @@ class Checkpoints(NoCheckpoints):
                 outcome=outcome,
             )
         )
-        self._writing = threading.Thread(target=self._to_disk, args=(rest,), daemon=True)
+        self._writing = threading.Thread(
+            target=self._to_disk, args=(rest,), name="checkpoint", daemon=True
+        )
         self._writing.start()
 
     def _is_writing(self) -> bool:
