@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from .base import GradientCode
 
 # A sum is called exact when its residual is at most this, relative to that of no message at all:
-# 1e-10 of the blocks' root sum of squares.
-EXACT = 1e-20
+# 1e-9 of the blocks' root sum of squares. The rounding of coefficients that amplify as much as is
+# allowed of an exact code, 1e7 times, leaves a tenth of it.
+EXACT = 1e-18
 
 # Only when the span says it is about this near is the decoding itself asked: the span of nearly
 # dependent messages is less accurate than the decoding.

@@ -62,7 +62,11 @@ def from_waves(n: int, s: int, m: int, stride: int, gap: int = 0) -> Matrix:
     half = m // 2
     basis = np.concatenate([factor * slow, fast[:half], fast[s + half :]])
     outside, readout = np.split(_orthonormal(basis), [s])
-    return from_functionals(outside, readout)
+    # Once more for messages scaled to the same norm, else the weakest would have fewer digits: the
+    # same encoding but for the scale.
+    norms = np.linalg.norm(from_functionals(outside, readout), axis=1)
+    outside, readout = _orthonormal(outside * norms), readout * norms
+    return from_functionals(outside, readout - readout @ outside.T @ outside)
 
 
 def from_draw(n: int, s: int, m: int, rng: np.random.Generator, *, orthonormal: bool) -> Matrix:

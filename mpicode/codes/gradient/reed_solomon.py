@@ -53,7 +53,7 @@ class ReedSolomon(TightCode):
         coefficients = np.zeros((1, self.n_messages), dtype=self.encoding.dtype)
         leading = self._scale / np.prod(gaps, axis=1)
         coefficients[0, arrived] = leading if coefficients.dtype.kind == "c" else leading.real
-        return coefficients
+        return self.completions.refined(coefficients, np.flatnonzero(~arrived))
 
 
 def _values(points: npt.NDArray[Any], s: int) -> npt.NDArray[Any]:

@@ -41,7 +41,7 @@ class TightCode(GradientCode):
     ) -> None:
         n_workers, n_pieces = encoding.shape
         scaled = scale_rows(encoding, n_segments)
-        self._completions = Completions(scaled, n_segments, n_stragglers)
+        self.completions = Completions(scaled, n_segments, n_stragglers)
         super().__init__(
             np.repeat(scaled, share, axis=1),
             np.arange(n_workers),
@@ -55,7 +55,7 @@ class TightCode(GradientCode):
         more = straggler_sets(n_workers, n_stragglers, more_sets, rng)
         sets = np.concatenate([super().hard_sets(n_stragglers), sets, more])
         worst, self._hardest = worst_sets(
-            self._completions.amplifications, sets, n_workers, MAX_AMPLIFICATION
+            self.completions.amplifications, sets, n_workers, MAX_AMPLIFICATION
         )
         if not worst <= MAX_AMPLIFICATION:
             raise ConfigError(
@@ -67,18 +67,18 @@ class TightCode(GradientCode):
     def solve(self, arrived: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
         """Complete the coefficients for all messages; least squares where too few arrived."""
         lost = np.flatnonzero(~arrived)
-        if lost.size > self._completions.n_lost:
+        if lost.size > self.completions.n_lost:
             return super().solve(arrived)
-        return self._completions(lost)
+        return self.completions(lost)
 
     def decoder(self, kind: str = "gradient") -> Decoder:
         """Return a decoder that is ready after n_workers - n_stragglers answers."""
         self.check_kind(kind)
-        return CountingDecoder(self, self.n_workers - self._completions.n_lost)
+        return CountingDecoder(self, self.n_workers - self.completions.n_lost)
 
     def hard_sets(self, n_lost: int) -> Sets:
         """Add those found at construction to amplify most."""
-        if n_lost != self._completions.n_lost:
+        if n_lost != self.completions.n_lost:
             return super().hard_sets(n_lost)
         return np.concatenate([super().hard_sets(n_lost), self._hardest])
 
