@@ -8,10 +8,11 @@ from mpicode.codes.gradient.cyclic import Cyclic, orthogonal_to
 from mpicode.codes.sets import all_sets, runs, straggler_sets
 from mpicode.errors import ConfigError
 
+from ..even import EvenSuite
 from ..suite import CodeSuite
 
 
-class TestCyclic(CodeSuite):
+class TestCyclic(EvenSuite, CodeSuite):
     code = Cyclic
     earliest = False  # it counts, and a few regular sets would do with fewer
     cases = (

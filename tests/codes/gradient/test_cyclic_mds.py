@@ -7,10 +7,11 @@ from mpicode.codes.gradient.cyclic_mds import CyclicMDS
 from mpicode.codes.sets import runs
 from mpicode.errors import ConfigError
 
+from ..even import EvenSuite
 from ..suite import CodeSuite
 
 
-class TestCyclicMDS(CodeSuite):
+class TestCyclicMDS(EvenSuite, CodeSuite):
     code = CyclicMDS
     earliest = False  # it counts, and a few regular sets would do with fewer
     cases = (

@@ -8,10 +8,11 @@ from mpicode.codes.sets import straggler_sets
 from mpicode.errors import ConfigError
 
 from ..approximate import ApproximateSuite
+from ..even import EvenSuite
 from ..suite import CodeSuite
 
 
-class TestExpander(ApproximateSuite, CodeSuite):
+class TestExpander(EvenSuite, ApproximateSuite, CodeSuite):
     code = Expander
     cases = (
         {"n_workers": 2, "replication": 1},

@@ -39,7 +39,7 @@ def test_a_worker_holds_two_blocks_and_a_block_has_as_many_holders_as_asked():
     assert len(np.unique(held, axis=0)) == 30
 
 
-@pytest.mark.parametrize(("n", "degree"), [(24, 3), (20, 4), (60, 5), (28, 7)])
+@pytest.mark.parametrize(("n", "degree"), [(24, 3), (20, 4), (40, 5), (28, 7)])
 def test_no_set_of_stragglers_misses_more_than_the_second_eigenvalue_allows(n, degree):
     code = codes.make("graph", n_workers=n, replication=degree)
     rows = code.encoding.toarray()
@@ -47,7 +47,7 @@ def test_no_set_of_stragglers_misses_more_than_the_second_eigenvalue_allows(n, d
     for s in range(1, n, max(1, n // 12)):
         bound = second * n * s / ((n - s) * degree**2)
         for lost in np.concatenate(
-            [straggler_sets(n, s, 40, np.random.default_rng(s)), code.hard_sets(s)]
+            [straggler_sets(n, s, 20, np.random.default_rng(s)), code.hard_sets(s)]
         ):
             arrived = ~np.isin(np.arange(n), lost)
             fixed = np.sum((n / (degree * (n - s)) * arrived @ rows - 1) ** 2)
@@ -55,7 +55,7 @@ def test_no_set_of_stragglers_misses_more_than_the_second_eigenvalue_allows(n, d
             assert code.decode(arrived).residual <= fixed * (1 + 1e-9) + 1e-20
 
 
-@pytest.mark.parametrize(("n", "degree"), [(24, 3), (24, 4), (60, 3), (300, 3)])
+@pytest.mark.parametrize(("n", "degree"), [(24, 3), (24, 4), (60, 3), (120, 3)])
 def test_a_lost_node_of_consecutive_workers_costs_nothing(n, degree):
     code = codes.make("graph", n_workers=n, replication=degree)
     for size in (2, 4, code.n_vertices // 4):

@@ -7,11 +7,12 @@ from mpicode.codes import GradientCode
 from mpicode.codes.gradient.munim_diagonal import MunimDiagonal
 from mpicode.errors import ConfigError
 
+from ..even import EvenSuite
 from ..suite import CodeSuite
 from .theorems import DESIGNS, pieces, residuals, standard_error
 
 
-class TestMunimDiagonal(CodeSuite):
+class TestMunimDiagonal(EvenSuite, CodeSuite):
     code = MunimDiagonal
     cases = (
         {"n_workers": 1, "n_segments": 1, "n_stragglers": 0},

@@ -7,10 +7,11 @@ from mpicode.codes.base import GradientCode
 from mpicode.codes.gradient.reed_solomon import ReedSolomon
 from mpicode.errors import ConfigError
 
+from ..even import EvenSuite
 from ..suite import CodeSuite
 
 
-class TestReedSolomon(CodeSuite):
+class TestReedSolomon(EvenSuite, CodeSuite):
     code = ReedSolomon
     earliest = False  # it counts, and a few regular sets would do with fewer
     cases = (

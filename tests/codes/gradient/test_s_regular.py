@@ -7,10 +7,11 @@ from mpicode.codes.gradient.s_regular import SRegular
 from mpicode.errors import ConfigError
 
 from ..approximate import ApproximateSuite, mean_errors
+from ..even import EvenSuite
 from ..suite import CodeSuite
 
 
-class TestSRegular(ApproximateSuite, CodeSuite):
+class TestSRegular(EvenSuite, ApproximateSuite, CodeSuite):
     code = SRegular
     cases = (
         {"n_workers": 1, "load": 1, "n_stragglers": 0},

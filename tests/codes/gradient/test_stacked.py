@@ -5,11 +5,12 @@ from numpy.testing import assert_allclose
 from mpicode import codes
 from mpicode.codes.gradient.stacked import Stacked
 
+from ..even import EvenSuite
 from ..suite import CodeSuite
 from .theorems import residuals
 
 
-class TestStacked(CodeSuite):
+class TestStacked(EvenSuite, CodeSuite):
     code = Stacked
     cases = (
         {"n_workers": 7, "design": "bibd", "n_stragglers": 2},
