@@ -78,9 +78,9 @@ class Optimizer(ABC):
         """Return the parameters to report, (n_parameters,); valid until the next step."""
         return x
 
-    def state(self) -> State:
-        """Return a copy of all that is remembered."""
-        state: State = {key: vector.copy() for key, vector in self._vectors.items()}
+    def state(self, copy: bool = True) -> State:
+        """Return a copy of all that is remembered, or the vectors themselves: only to be read."""
+        state: State = {k: v.copy() if copy else v for k, v in self._vectors.items()}
         state["iteration"] = self.iteration
         return state
 

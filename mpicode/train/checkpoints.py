@@ -158,7 +158,7 @@ class Checkpoints(NoCheckpoints):
                 iteration=state.iteration,
                 seconds=state.seconds,
                 parameters=state.x,
-                optimizer=state.optimizer.state(),
+                optimizer=state.optimizer.state(copy=False),
                 rows=self._rows[: self._n_rows],
                 complete=complete,
                 outcome=outcome,
