@@ -59,7 +59,7 @@ def test_float32_is_allowed_less_amplification():
 
 
 def test_very_many_workers_are_sampled_only():
-    """The search for hard sets among a thousand workers would take minutes."""
+    """Hundreds lost of a thousand are too many sets to decode at the start of a run."""
     code = codes.make("ignore-stragglers", n_workers=1000, n_stragglers=300)
     check_precision(StopRules(code), FLOAT64, None)
 
