@@ -135,10 +135,20 @@ class Faults:
     """What an exception in a worker means: the end of the run, or the loss of that worker."""
     silent_seconds: float = 300.0
     """A worker that has not answered for so long is not waited for until it answers again."""
+    inject: list[dict[str, Any]] = field(default_factory=list)
+    """Faults that the run is to meet: a ``kind`` each, and its parameters."""
 
     def __post_init__(self) -> None:
         if not self.silent_seconds > 0.0:
             raise ConfigError(f"faults.silent_seconds: must be above 0, got {self.silent_seconds}")
+
+
+@dataclass(frozen=True)
+class Wire:
+    """``[wire]``: the messages between master and workers."""
+
+    checksum: bool = False
+    """Hold each answer against a checksum; done anyway where corruption is injected."""
 
 
 @dataclass(frozen=True)
@@ -211,6 +221,7 @@ class Config:
     decoding: Decoding = field(default_factory=Decoding)
     run: Run = field(default_factory=Run)
     faults: Faults = field(default_factory=Faults)
+    wire: Wire = field(default_factory=Wire)
     virtual: Virtual = field(default_factory=Virtual)
     output: Output = field(default_factory=Output)
     checkpoint: Checkpoint = field(default_factory=Checkpoint)

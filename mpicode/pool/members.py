@@ -7,11 +7,14 @@ import os
 import socket
 from typing import NamedTuple
 
-LOST, SILENT, RETURNED = "lost", "silent", "returned"
+LOST, SILENT, RETURNED, CORRUPT = "lost", "silent", "returned", "corrupt"
 
 
 class Change(NamedTuple):
-    """One worker was lost, fell silent, or returned; ``seconds`` is the pool's clock."""
+    """One worker was lost, fell silent, returned, or sent what is damaged.
+
+    ``seconds`` is the pool's clock.
+    """
 
     seconds: float
     worker: int
@@ -72,6 +75,10 @@ class Members:
         """Count on a silent worker again."""
         self.silent[worker] = False
         self._changes.append(Change(seconds, worker, RETURNED, "answers again"))
+
+    def blame(self, seconds: float, worker: int, detail: str) -> None:
+        """Take down that a worker's message was damaged; the worker is counted on as before."""
+        self._changes.append(Change(seconds, worker, CORRUPT, detail))
 
     @property
     def n_lost(self) -> int:

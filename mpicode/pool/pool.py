@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
@@ -14,8 +15,9 @@ from ..errors import GaveUp
 from ..outcomes import Outcome
 from . import wire
 from .members import Members
-from .reports import failure, text
+from .reports import failure, text, unasked
 from .snapshots import Snapshot, Snapshots
+from .tasks import Task
 from .transport import Slot, Transport
 from .wire import Kind
 
@@ -24,6 +26,7 @@ _SMALLEST_ANSWER = 64 * 1024  # room for the traceback of a worker that failed
 _DROPPED, _FAILED, _READY = int(Kind.DROPPED), int(Kind.FAILED), int(Kind.READY)
 _new = tuple.__new__
 _INT64 = np.dtype(np.int64)
+_BYTE = np.dtype(np.uint8)
 
 Log = Callable[[int, int, int, int, int, float, Outcome], None]
 """Called for each message with the fields of a row of /messages."""
@@ -46,15 +49,6 @@ class Answer(NamedTuple):
         return self.slot
 
 
-class _Task(NamedTuple):
-    """A request that workers are busy with: all that were asked at once share one."""
-
-    kind: int
-    iteration: int
-    round: int
-    posted_at: float
-
-
 class WorkerPool:
     """Asks workers in rounds, and never waits for more answers than its caller wants.
 
@@ -69,6 +63,10 @@ class WorkerPool:
     A worker that dies is struck out, and so is one that raised an exception if ``errors_end`` is
     False; one that does not answer for ``silent_seconds`` is not waited for until it does.
     ``members`` tells.
+
+    A damaged answer is dropped and told as an event; its worker is asked again in the next round.
+    ``corrupt`` and ``empty``, n_workers flags each, tell of the current round whose answer was
+    damaged, and whose came without what was asked for. With ``checksum`` all answers carry one.
     """
 
     def __init__(
@@ -80,11 +78,13 @@ class WorkerPool:
         log: Log | None = None,
         silent_seconds: float = math.inf,
         errors_end: bool = True,
+        checksum: bool = False,
     ) -> None:
         n_workers = transport.n_workers
         self.n_workers = n_workers
         self.members = Members(n_workers, silent_seconds)
         self._errors_end = errors_end
+        self._checksum = checksum
         self._check_seconds = min(transport.check_seconds, silent_seconds)
         self._next_check = math.inf  # when to look after those who do not answer
         self.log = log
@@ -96,18 +96,22 @@ class WorkerPool:
         self.compute_seconds = self._unknown.copy()
         self.delay_seconds = self._unknown.copy()
         self.latency_seconds = self._unknown.copy()
+        self._nobody = [False] * n_workers
+        self.corrupt = self._nobody.copy()
+        self.empty = self._nobody.copy()
+        self._answered = [0] * n_workers  # messages of the task at hand that have come
         self._transport = transport
         self._dtype_number = wire.dtype_number(dtype)
         self._payload_length = payload_length
         self._snapshots = Snapshots(payload_length, dtype, n_workers + 2, transport.drop)
         self._snapshot: Snapshot | None = None
-        self._tasks: list[_Task | None] = [None] * n_workers
+        self._tasks: list[Task | None] = [None] * n_workers
         self._withdrawn = [False] * n_workers
         self._unread: list[Slot] = []
         self._n_busy = 0  # those who are waited for: the silent are not
         self._gone = [False] * n_workers
         self._assigned: list[Any] = [None] * n_workers
-        self._assigned_numbers: list[set[int]] = [set() for _ in range(n_workers)]
+        self._numbers: list[list[int]] = [[] for _ in range(n_workers)]  # those assigned
         self._wanted: Sequence[NDArray[np.integer[Any]]] = ()
         self._settled: Sequence[NDArray[np.integer[Any]]] | None = None
         self._asked = [False] * n_workers
@@ -133,7 +137,7 @@ class WorkerPool:
 
     def start(self, elapsed: float = 0.0) -> None:
         """Wait until each worker has prepared itself, then start the clock at ``elapsed`` s."""
-        self._tasks = [_Task(Kind.READY, -1, 0, 0.0)] * self.n_workers
+        self._tasks = [Task(Kind.READY, -1, 0, 0.0)] * self.n_workers
         self._withdrawn = [True] * self.n_workers
         self._n_busy = self.n_workers
         self._next_check = self._clock() + self._check_seconds
@@ -147,7 +151,7 @@ class WorkerPool:
                 self._accept(slot)
                 self._transport.recycle(slot)
         zero = self._clock() - elapsed
-        late = _Task(Kind.READY, -1, 0, self._zero - zero)
+        late = Task(Kind.READY, -1, 0, self._zero - zero)
         self._tasks = [None if task is None else late for task in self._tasks]
         self._zero = zero
 
@@ -181,6 +185,8 @@ class WorkerPool:
         self.compute_seconds = self._unknown.copy()
         self.delay_seconds = self._unknown.copy()
         self.latency_seconds = self._unknown.copy()
+        self.corrupt = self._nobody.copy()
+        self.empty = self._nobody.copy()
         active = self.members.active
         if self._n_busy or len(active) < self.n_workers or any(self.members.silent):
             active = [worker for worker in active if self._tasks[worker] is None]
@@ -286,8 +292,9 @@ class WorkerPool:
             if not self._bury() and not arrived:
                 break
             for slot in arrived:
-                kind = slot.read(slot.sender)[1]
-                self._gone[slot.worker] |= kind == Kind.GOODBYE
+                # a damaged message is not the last one: only answers are long enough to be
+                with contextlib.suppress(wire.BadMessage):
+                    self._gone[slot.worker] |= slot.read(slot.sender)[1] == Kind.GOODBYE
                 transport.recycle(slot)
                 if not self._gone[slot.worker]:
                     transport.listen(slot.worker)
@@ -316,7 +323,7 @@ class WorkerPool:
         """Send the current request to those of ``workers``, all idle, who have a part in it."""
         snapshot = self._snapshot
         assert snapshot is not None
-        task = _Task(self._kind, self._iteration, self._round, self.now())
+        task = Task(self._kind, self._iteration, self._round, self.now())
         if len(workers) == self.n_workers and self._wanted is self._settled:
             # as in the round before: everyone is idle and has the assignment this round asks for
             asked = workers
@@ -341,7 +348,7 @@ class WorkerPool:
                 if len(messages) and not np.array_equal(messages, self._assigned[worker]):
                     self._assign(worker, messages)
                 self._assigned[worker] = messages
-                self._assigned_numbers[worker] = set(map(int, messages))
+                self._numbers[worker] = [int(message) for message in messages]
         all_have_it = all(map(operator.is_, self._wanted, self._assigned))
         self._settled = self._wanted if all_have_it and all(map(len, self._wanted)) else None
         return [worker for worker in workers if len(self._wanted[worker])]
@@ -356,62 +363,108 @@ class WorkerPool:
     def _lose(self, worker: int, detail: str, *, dead: bool) -> None:
         if self._tasks[worker] is not None:
             self._tasks[worker] = None
+            self._answered[worker] = 0
             self._n_busy -= not self.members.silent[worker]
         self.members.lose(self.now(), worker, detail, dead=dead)
 
     def _accept(self, slot: Slot) -> Answer | None:
         """Keep the books of one arrival; return it if it answers the current round."""
-        _, kind, dtype, flags, message, iteration, round, _, length, seconds, delay_seconds, _ = (
-            slot.read(slot.sender)
-        )
-        self.bytes_received += slot.n_bytes
         worker = slot.worker
         if self.members.silent[worker]:
             self.members.come_back(self.now(), worker)
             self._n_busy += 1
-        if kind == _FAILED:
-            self._take_failure(slot)
-            return None
         task = self._tasks[worker]
-        if kind == _READY:
-            self.members.introduce(worker, text(slot).decode())
-            self._tasks[worker] = None
-            self._n_busy -= 1
+        try:
+            _, kind, dtype, flags, message, iteration, round, _, length, seconds, slept, _ = (
+                slot.read(slot.sender)
+            )
+            if self._checksum:
+                slot.check(slot.sender)
+            self.bytes_received += slot.n_bytes
+            if kind == _FAILED and wire.DTYPES[dtype] == _BYTE:
+                self._take_failure(slot)
+                return None
+            if kind == _READY and task is not None and task.kind == _READY:
+                self.members.introduce(worker, text(slot).decode())
+                self._tasks[worker] = None
+                self._n_busy -= 1
+                return None
+            dropped = kind == _DROPPED
+            numbers, place = self._numbers[worker], self._answered[worker]
+            if (
+                task is None
+                or iteration != task.iteration
+                or round != task.round
+                or not (dropped or kind == task.kind)
+                or place == len(numbers)
+                or message != numbers[place]
+                or (not dropped and (flags & wire.LAST) != (place + 1 == len(numbers)))
+            ):
+                raise unasked(
+                    slot.sender, task, numbers[place:], (kind, flags, message, iteration, round)
+                )
+        except wire.BadMessage as error:
+            self._take_damaged(slot, task, str(error))
             return None
-        if task is None or iteration != task.iteration or round != task.round:
-            raise wire.BadMessage(
-                f"{slot.sender}: answers iteration {iteration}, round {round}, was asked for "
-                f"{task[1:3] if task else 'nothing'}"
-            )
-        dropped = kind == _DROPPED
-        if message not in self._assigned_numbers[worker] or not (dropped or kind == task.kind):
-            raise wire.BadMessage(
-                f"{slot.sender}: sends message {message} of kind {kind}, was asked for messages "
-                f"{sorted(self._assigned_numbers[worker])} of kind {task.kind}"
-            )
         now = self._clock() - self._zero
+        current = self._open and iteration == self._iteration and round == self._round
         if flags & wire.LAST:
-            self._tasks[worker] = None
-            self._n_busy -= 1
-            if self._open and not self._asked[worker]:
-                self._ask((worker,))
+            self._finish(worker)
         else:
+            self._answered[worker] += 1
             self._transport.listen(worker)
-        if self._open and iteration == self._iteration and round == self._round and not dropped:
+        if current and not dropped:
             if slot.n_bytes != slot.full_bytes or wire.DTYPES[dtype] != slot.values.dtype:
                 raise wire.BadMessage(
                     f"{slot.sender}: message {message} has {length} elements of "
                     f"{wire.DTYPES[dtype]}, wants {len(slot.values)} of {slot.values.dtype}"
                 )
             self.compute_seconds[worker] = seconds
-            self.delay_seconds[worker] = delay_seconds
+            self.delay_seconds[worker] = slept
             self.latency_seconds[worker] = now - task.posted_at
             return _new(Answer, (worker, message, iteration, round, 0, slot.values, slot))
         self.n_stale += not dropped
+        if current:
+            self.empty[worker] = True
         if self.log is not None:
             outcome = Outcome.DROPPED if dropped else Outcome.STALE_DROPPED
             self.log(self._iteration, round, message, worker, iteration, now, outcome)
         return None
+
+    def _finish(self, worker: int) -> None:
+        """Take down that a worker has answered; ask it again if it missed the round's beginning."""
+        self._tasks[worker] = None
+        self._answered[worker] = 0
+        self._n_busy -= 1
+        if self._open and not self._asked[worker]:
+            self._ask((worker,))
+
+    def _take_damaged(self, slot: Slot, task: Task | None, error: str) -> None:
+        """Drop a message, and go on as if it had been right: answers come in the order asked for.
+
+        A worker whose very first word is damaged cannot be counted on.
+        """
+        worker, now = slot.worker, self.now()
+        self.bytes_received += slot.full_bytes
+        detail = error.removeprefix(f"{slot.sender}: ")
+        if task is not None and task.kind == _READY:
+            self._lose(worker, detail, dead=False)
+            return
+        self.members.blame(now, worker, detail)
+        if task is None:
+            return
+        self.corrupt[worker] = True
+        place, numbers = self._answered[worker], self._numbers[worker]
+        if self.log is not None:
+            self.log(
+                self._iteration, task.round, numbers[place], worker, task.iteration, now,
+                Outcome.CORRUPT,
+            )  # fmt: skip
+        if place + 1 == len(numbers):
+            self._finish(worker)
+        else:
+            self._answered[worker] = place + 1
+            self._transport.listen(worker)
 
     def _take_failure(self, slot: Slot) -> None:
         error = failure(slot.sender, text(slot))

@@ -1,4 +1,4 @@
-"""What workers say in words: which host they are on, and what went wrong."""
+"""What workers say in words, and what is said of an answer that nobody asked for."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 
 from ..errors import ConfigError, DataError, GaveUp, MpicodeError, WorkerFailed
 from . import wire
+from .tasks import Task
 from .transport import Slot
 
 _ERRORS: dict[int, type[MpicodeError]] = {
@@ -26,3 +27,23 @@ def failure(worker: str, text: bytes) -> MpicodeError:
     if error is not None:
         return error(f"{where}: {report['text']}")
     return WorkerFailed(f"{where} raised an exception:\n{report['traceback'].rstrip()}")
+
+
+def unasked(
+    sender: str, task: Task | None, numbers: list[int], found: tuple[int, int, int, int, int]
+) -> wire.BadMessage:
+    """Return what is wrong with an answer to ``task`` that lacked the messages ``numbers`` yet.
+
+    ``found`` is what its header says: kind, flags, message, iteration, round.
+    """
+    kind, flags, message, iteration, round = found
+    if task is None or (iteration, round) != (task.iteration, task.round):
+        wanted = "nothing" if task is None else f"{task.iteration}, {task.round}"
+        text = f"answers iteration {iteration}, round {round}, was asked for {wanted}"
+    else:
+        last = ", the last" if flags & wire.LAST else ""
+        text = (
+            f"sends message {message} of kind {kind}{last}, was to send {numbers} "
+            f"of kind {task.kind}"
+        )
+    return wire.BadMessage(f"{sender}: {text}")

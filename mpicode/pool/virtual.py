@@ -22,10 +22,11 @@ import numpy as np
 from ..errors import GaveUp
 from . import wire
 from .delays import Delay
+from .faults import Injection
 from .snapshots import Snapshot
 from .transport import Slot
 from .wire import Kind
-from .worker import Action, Receive, Request, Send, Sleep, Work, worker_loop
+from .worker import Action, Receive, Request, Send, Sleep, Strike, Work, worker_loop
 
 
 @dataclass(frozen=True)
@@ -64,12 +65,24 @@ class _Worker:
         self.listening = False
         self.reading: Snapshot | None = None
         self.last_landing = 0.0
+        self.dead = False
+
+    def die(self) -> None:
+        """Take no message any more, and let go of those that have come."""
+        self.dead = True
+        self.loop.close()
+        for snapshot in (self.reading, *(snapshot for _, snapshot in self.inbox)):
+            if snapshot is not None:
+                snapshot.pins -= 1
+        self.reading = None
+        self.inbox.clear()
 
 
 class VirtualMaster:
     """A transport whose workers are generators in this process.
 
-    ``left_out_bytes``: requests, and full answers, take the time of so many bytes more.
+    ``left_out_bytes``: requests, and full answers, take the time of so many bytes more. ``faults``
+    are those that the workers meet; with ``checksum`` each answer carries one.
     """
 
     def __init__(
@@ -82,6 +95,8 @@ class VirtualMaster:
         delay: Delay,
         costs: Costs,
         left_out_bytes: tuple[int, int] = (0, 0),
+        faults: Injection | None = None,
+        checksum: bool = False,
     ) -> None:
         self.n_workers = n_workers
         self.check_seconds = math.inf  # there are no processes that could end
@@ -94,11 +109,14 @@ class VirtualMaster:
         self._order = itertools.count()
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._arrived: list[Slot] = []
+        self._losses: list[tuple[int, str]] = []
         self._free: list[list[Slot]] = [[] for _ in range(n_workers)]
         self._workers: list[_Worker] = []
         for worker in range(n_workers):
             buffer = wire.new_buffer(largest)
-            loop = worker_loop(worker, partial(make_work, worker), delay, self.now, buffer)
+            loop = worker_loop(
+                worker, partial(make_work, worker), delay, self.now, buffer, faults, checksum
+            )
             self._workers.append(_Worker(loop, buffer))
             self._resume(worker, None)
 
@@ -127,7 +145,7 @@ class VirtualMaster:
         pass
 
     def wait(self, deadline: float | None = None) -> list[Slot]:
-        while not self._arrived:
+        while not (self._arrived or self._losses):
             if self.interrupted():
                 return []
             if not self._events:
@@ -146,7 +164,8 @@ class VirtualMaster:
         return arrived
 
     def losses(self) -> list[tuple[int, str]]:
-        return []
+        losses, self._losses = self._losses, []
+        return losses
 
     def lose(self, worker: int) -> None:
         pass
@@ -168,6 +187,10 @@ class VirtualMaster:
         state = self._workers[worker]
 
         def land() -> None:
+            if state.dead:
+                if snapshot is not None:
+                    snapshot.pins -= 1
+                return
             state.inbox.append((message, snapshot))
             if state.listening:
                 state.listening = False
@@ -194,11 +217,26 @@ class VirtualMaster:
             if isinstance(action, Send):
                 self._send(worker, action)
                 return
+            if isinstance(action, Strike):
+                self._strike(worker, action)
+                return
             seconds = self._costs.computing(action)
             if seconds > 0.0:
                 self._at(seconds, lambda: self._resume(worker, self._withdrawn(state)))
                 return
             outcome = self._withdrawn(state)
+
+    def _strike(self, worker: int, action: Strike) -> None:
+        """Kill the worker, unfinished sending included, or let it do nothing for a while."""
+        fault = action.fault
+        if math.isinf(fault.away):
+            self._workers[worker].die()
+            self._at(fault.found_after, lambda: self._losses.append((worker, fault.detail)))
+        elif action.send is None:
+            self._at(fault.away, lambda: self._resume(worker, None))
+        else:
+            send = action.send
+            self._at(fault.away, lambda: self._send(worker, send))
 
     def _receive(self, worker: int) -> None:
         """Hand the next request over, now or when it lands."""

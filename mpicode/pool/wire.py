@@ -18,7 +18,7 @@ bytes      type      field
 32-39      int64     length of the payload, in elements
 40-47      float64   seconds computed (answers); run time of the master (requests)
 48-55      float64   seconds slept by an injected delay (answers)
-56-63      uint64    reserved, 0
+56-63      uint64    checksum (answers, where it is asked for), else 0
 =========  ========  =====================================================================
 
 All numbers are little-endian.
@@ -27,6 +27,7 @@ All numbers are little-endian.
 from __future__ import annotations
 
 import struct
+import zlib
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -44,7 +45,9 @@ TRAILER_BYTES = 8
 LAST = 1
 
 _HEADER = struct.Struct("<QBBHiqiIqddQ")
-_TRAILER = struct.Struct("<Q")
+_TRAILER = _CHECKSUM = struct.Struct("<Q")
+_CHECKSUM_AT = HEADER_BYTES - _CHECKSUM.size
+_CHECKED = 1 << 32  # above the 32 bits of the CRC: tells a checksum from none
 assert _HEADER.size == HEADER_BYTES
 
 # looked up once: these run for every message
@@ -74,7 +77,7 @@ class Kind(IntEnum):
 
 
 class BadMessage(MpicodeError):
-    """A message whose header or canary is damaged."""
+    """A message that is damaged: its header, a canary, its checksum, or what it answers."""
 
 
 Fields = tuple[int, int, int, int, int, int, int, int, int, float, float, int]
@@ -155,16 +158,19 @@ class Frame:
     message that was read last.
     """
 
-    __slots__ = ("_dtype_number", "_length", "_trailer", "full_bytes", "n_bytes", "values", "view")
+    __slots__ = (
+        "_dtype_number", "_end", "_length", "_trailer", "full_bytes", "n_bytes", "values", "view"
+    )  # fmt: skip
 
     def __init__(self, buffer: Bytes, length: int, dtype: np.dtype[Any]) -> None:
         self.view = memoryview(buffer)
         self.values = payload(buffer, length, dtype)
         self.full_bytes = message_bytes(length, dtype)
         self._length = length
+        self._end = self.full_bytes - TRAILER_BYTES
         self._dtype_number = dtype_number(dtype)
         self.n_bytes = 0
-        self._trailer = self.view[self.full_bytes - TRAILER_BYTES : self.full_bytes].cast("Q")
+        self._trailer = self.view[self._end : self.full_bytes].cast("Q")
         self._trailer[0] = 0
 
     def read(self, sender: str) -> Fields:
@@ -184,7 +190,11 @@ class Frame:
             trailer[0] = 0
             self.n_bytes = self.full_bytes
         else:
-            header = parse(self.view, sender)
+            try:
+                header = parse(self.view, sender)
+            except BadMessage:
+                trailer[0] = 0
+                raise
             end = HEADER_BYTES + header.length * _ITEMSIZE[header.dtype]
             self.n_bytes = end + TRAILER_BYTES
             _TRAILER.pack_into(self.view, end, 0)
@@ -209,6 +219,23 @@ class Frame:
             self.view, 0, CANARY, kind, self._dtype_number, flags, message, iteration, round, 0,
             self._length, seconds, delay_seconds, 0,
         )  # fmt: skip
+
+    def stamp(self) -> None:
+        """Write the checksum of a full message into its header."""
+        _CHECKSUM.pack_into(self.view, _CHECKSUM_AT, self._checksum())
+
+    def check(self, sender: str) -> None:
+        """Raise `BadMessage` if the full message that was read last misses its checksum."""
+        if self.n_bytes != self.full_bytes or self.view[9] != self._dtype_number:
+            return  # a few words, not numbers
+        (found,), wanted = _CHECKSUM.unpack_from(self.view, _CHECKSUM_AT), self._checksum()
+        if found != wanted:
+            raise BadMessage(f"{sender}: checksum is {found:#x}, wants {wanted:#x}")
+
+    def _checksum(self) -> int:
+        """Return the CRC-32 of header and payload, without the checksum's own place."""
+        crc = zlib.crc32(self.view[:_CHECKSUM_AT])
+        return _CHECKED | zlib.crc32(self.view[HEADER_BYTES : self._end], crc)
 
 
 def payload(buffer: Bytes, length: int, dtype: np.dtype[Any]) -> NDArray[Any]:

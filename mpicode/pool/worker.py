@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ..errors import MpicodeError
 from . import wire
 from .delays import Delay
+from .faults import InjectedError, Injection, ProcessFault, Raise
 from .wire import Kind
 
 # looked up once: these run for every request
@@ -61,7 +62,17 @@ class Send(NamedTuple):
     last: bool
 
 
-Action = Receive | Sleep | Send | float
+class Strike(NamedTuple):
+    """Let ``fault`` happen to this process, once ``send``, if there is one, is under way.
+
+    If the worker lives on, it is resumed when the sending is complete.
+    """
+
+    fault: ProcessFault
+    send: Send | None
+
+
+Action = Receive | Sleep | Send | Strike | float
 """A number says that a part of the work is done, at that cost in rows; the loop is then
 resumed with True if the request was withdrawn."""
 
@@ -88,16 +99,20 @@ def worker_loop(
     delay: Delay | None,
     clock: Callable[[], float],
     buffer: wire.Bytes,
+    faults: Injection | None = None,
+    checksum: bool = False,
 ) -> Generator[Action, Any, BaseException | None]:
     """Answer requests until told to stop; return the exception that ended the work, if one did.
 
     ``buffer`` is where answers are put together; only this generator writes it, and only between
-    sends.
+    sends. ``faults`` are those the worker is to meet; with ``checksum`` each answer carries one.
     """
     failure: BaseException | None = None
     messages: list[int] = []
     behind = 0.0  # the master's run time less our clock
     try:
+        if faults is not None:
+            yield from _suffer(faults.due(worker, "start"))
         work = make_work()
         frame = wire.Frame(buffer, work.answer_length, work.dtype)
         sends = Send(frame.full_bytes, last=False), Send(frame.full_bytes, last=True)
@@ -112,6 +127,12 @@ def worker_loop(
             request = yield RECEIVE
         kind, iteration, round, payload, sent_at = request
         if kind == _STOP:
+            if faults is not None and failure is None:
+                try:
+                    yield from _suffer(faults.due(worker, "shutdown"))
+                except InjectedError as error:
+                    failure = error
+                    yield _failed(buffer, error)
             yield Send(wire.pack(buffer, Kind.GOODBYE, flags=wire.LAST), last=False)
             return failure
         asked, request = request, None
@@ -124,13 +145,16 @@ def worker_loop(
         try:
             seconds = 0.0
             withdrawn = False
+            if faults is not None:
+                yield from _suffer(faults.due(worker, "compute", iteration))
+                seconds = faults.slow_seconds(worker, iteration)
             began = clock()
             if delay is not None:
-                seconds = delay.seconds(worker, iteration, began + behind, work.load)
-                if seconds > 0.0:
-                    yield Sleep(seconds)
-                    withdrawn = yield 0.0
-                    began = clock()
+                seconds += delay.seconds(worker, iteration, began + behind, work.load)
+            if seconds > 0.0:
+                yield Sleep(seconds)
+                withdrawn = yield 0.0
+                began = clock()
             missing = len(messages)
             for message in messages:
                 missing -= 1
@@ -140,15 +164,41 @@ def worker_loop(
                         if withdrawn:
                             break
                 spent = clock() - began
-                if withdrawn:
+                if withdrawn or (faults is not None and faults.drops(worker, iteration)):
                     request = yield _dropped(buffer, asked, message, spent, seconds)
                     break
                 flags = 0 if missing else wire.LAST
                 frame.pack(kind, iteration, round, message, flags, spent, seconds)
-                request = yield sends[not missing]
+                if checksum:
+                    frame.stamp()
+                if faults is None:
+                    request = yield sends[not missing]
+                    continue
+                faults.spoil(frame, worker, iteration)
+                first = missing == len(messages) - 1
+                striking = faults.due(worker, "send", iteration) if first else []
+                yield from _suffer(striking, sends[False])
+                if not missing:
+                    yield from _suffer(faults.due(worker, "receive", iteration))
         except (Exception, SystemExit) as error:
             failure = error
             yield _failed(buffer, error)
+
+
+def _suffer(
+    striking: list[ProcessFault | Raise], send: Send | None = None
+) -> Generator[Action, Any, None]:
+    """Let each fault happen, the first of them while ``send`` is under way; send in any case."""
+    for fault in striking:
+        if isinstance(fault, ProcessFault):
+            yield Strike(fault, send)
+            send = None
+            continue
+        if send is not None:
+            yield send  # its buffer is where the report of the exception goes
+        fault.strike()
+    if send is not None:
+        yield send
 
 
 def _dropped(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,7 +31,8 @@ class OutOfTime(Exception):
 class Round:
     """What one call gave and took; times in seconds.
 
-    ``gradient`` is (n_parameters,), valid until the next call; ``arrived`` is (n_workers,) bool.
+    ``gradient`` is (n_parameters,), valid until the next call; ``arrived`` and ``corrupt``, whose
+    answers were found to be wrong, are (n_workers,) bool.
     ``gradient`` and ``loss`` have been divided by ``shrinkage``; residual and amplification are
     those of the decoding before that. Where nothing arrived the gradient is 0 and the loss NaN.
     """
@@ -42,6 +44,7 @@ class Round:
     shrinkage: float
     n_arrived: int
     arrived: NDArray[np.bool_]
+    corrupt: NDArray[np.bool_]
     post: float
     wait: float
     decode: float
@@ -57,6 +60,11 @@ class CodedGradient:
     when_lost : what to do when workers are lost and the others cannot give the exact sum:
                 ``"approximate"`` takes the best estimate, ``"stop"`` raises `NotDecodable`
     shrinkage : what decoded sums are divided by; by default nothing is
+
+    Damaged messages are the pool's to find; but one that came whole can still hold numbers that are
+    not finite. That is looked for in the sum, and only then in the messages: whose numbers are not
+    finite is not used, and where the others are not enough, all are asked once more. If they cannot
+    give a finite sum either, the sum itself has left the range of numbers, and is handed on.
     """
 
     def __init__(
@@ -78,7 +86,9 @@ class CodedGradient:
         self._segments = segments
         self._decoded = segments.new_decoded()
         self._arrived = np.zeros(code.n_workers, dtype=bool)
-        self._kept: list[Slot] = []
+        self._corrupt = np.zeros(code.n_workers, dtype=bool)
+        self._kept: list[tuple[int, int, Slot]] = []  # worker and message
+        self._refused: dict[int, int] = {}  # messages of this iteration, and whose they are
 
     def __call__(self, x: ArrayLike, iteration: int, until: float | None = None) -> Round:
         """Return the decoded gradient at ``x``, (n_parameters,).
@@ -88,43 +98,110 @@ class CodedGradient:
         enough by ``until`` (run time, s), and `Interrupted` when the transport was told to stop
         waiting.
         """
-        pool, rules = self._pool, self._rules
         if self._code.varies:
             self._decoder = self._code.at(iteration).decoder("gradient")
-        decoder = self._decoder
-        began = pool.now()
+        began = self._pool.now()
         deadline = until
-        if rules.deadline is not None:
-            deadline = min(began + rules.deadline, np.inf if until is None else until)
-        pool.begin(Kind.GRADIENT, iteration, x, self._wanted)
-        posted = pool.now()
+        if self._rules.deadline is not None:
+            deadline = min(began + self._rules.deadline, np.inf if until is None else until)
+        self._refused.clear()
+        self._corrupt[:] = False
+        rounds = itertools.count()
+        done = None
+        while done is None:  # each round refuses one more message, or is the last
+            done = self._ask(x, iteration, next(rounds), began, deadline, until)
+        return done
+
+    def _ask(
+        self,
+        x: ArrayLike,
+        iteration: int,
+        round: int,
+        began: float,
+        deadline: float | None,
+        until: float | None,
+    ) -> Round | None:
+        """Return what one round gives, None where all are to be asked once more."""
+        pool, decoder, rules = self._pool, self._decoder, self._rules
+        asked = pool.now()
+        pool.begin(Kind.GRADIENT, iteration, x, self._wanted, round)
+        post = pool.now() - asked
         self._arrived[:] = False
         enough = False
         for answer in pool.answers(deadline):
+            if answer.message in self._refused:
+                self._log(answer.message, answer.worker, iteration, round, Outcome.CORRUPT)
+                continue
             used = decoder.add(answer.message, answer.payload, answer.age)
             if used:
-                self._kept.append(answer.keep())
+                self._kept.append((answer.worker, answer.message, answer.keep()))
             self._arrived[answer.worker] = True
             outcome = Outcome.USED if used else Outcome.DUPLICATE
-            if pool.log is not None:
-                pool.log(
-                    iteration, answer.round, answer.message, answer.worker, answer.iteration,
-                    pool.now(), outcome,
-                )  # fmt: skip
+            self._log(answer.message, answer.worker, iteration, round, outcome)
             enough = rules.enough(decoder)
             if enough:
                 break
         waited = pool.now()
+        self._corrupt |= pool.corrupt
         pool.end()
         try:
             if not enough:
                 self._check_late(iteration, waited, until)
-            return self._decode(enough, began, posted, waited)
+            done = self._decode(enough, began, post, waited)
+            if self._refused and not enough and rules.deadline is None:
+                # only those whose numbers are not finite have what is missing
+                done.gradient[:] = done.loss = np.nan
+                return done
+            if self._is_finite():
+                return self._blamed(done, iteration, round)
+            if not self._refuse():
+                return done
+            enough = rules.enough(decoder)
+            if enough or rules.deadline is not None:
+                return self._blamed(self._decode(enough, began, post, waited), iteration, round)
+            return None
         finally:
             decoder.reset()
-            for slot in self._kept:
+            for _, _, slot in self._kept:
                 pool.recycle(slot)
             self._kept.clear()
+
+    def _log(self, message: int, worker: int, iteration: int, round: int, outcome: Outcome) -> None:
+        pool = self._pool
+        if pool.log is not None:
+            pool.log(iteration, round, message, worker, iteration, pool.now(), outcome)
+
+    def _is_finite(self) -> bool:
+        """Return whether what was decoded is, at the cost of one sum of squares."""
+        flat = self._decoded.reshape(-1)
+        return bool(np.isfinite(np.dot(flat, flat))) or bool(np.isfinite(flat).all())
+
+    def _refuse(self) -> bool:
+        """Go on without the messages that are not finite; return whether some are and some not."""
+        whole, refused = [], {}
+        for worker, message, slot in self._kept:
+            if np.isfinite(slot.values).all():
+                whole.append((message, slot))
+            else:
+                refused[message] = worker
+        if not (whole and refused):
+            return False
+        self._refused.update(refused)
+        self._decoder.reset()
+        for message, slot in whole:
+            self._decoder.add(message, slot.values, 0)
+        return True
+
+    def _blamed(self, done: Round, iteration: int, round: int) -> Round:
+        """Name the workers whose messages were refused, now that the others have given the sum."""
+        for message, worker in self._refused.items():
+            self._pool.members.blame(
+                self._pool.now(), worker, f"message {message} holds numbers that are not finite"
+            )
+            self._log(message, worker, iteration, round, Outcome.CORRUPT)
+            done.corrupt[worker] = True
+            done.arrived[worker] = False
+        return done
 
     def _check_late(self, iteration: int, waited: float, until: float | None) -> None:
         """Raise what ends the run where it may not go on with too few answers."""
@@ -132,18 +209,27 @@ class CodedGradient:
             raise Interrupted
         if until is not None and waited >= until:
             raise OutOfTime
+        if self._refused:
+            return
         members, n_arrived = self._pool.members, self._decoder.n_arrived
+        spoilt = np.flatnonzero(self._pool.corrupt).tolist()
+        empty = np.flatnonzero(self._pool.empty).tolist()
         if self._rules.deadline is not None or (
-            n_arrived and members.n_missing and self._when_lost == "approximate"
+            n_arrived
+            and (members.n_missing or spoilt or empty)
+            and self._when_lost == "approximate"
         ):
             return
-        lost = f" ({members})" if members.n_missing else ""
+        parts = [str(members)] * bool(members.n_missing)
+        parts += [f"damaged messages: of workers {spoilt}"] * bool(spoilt)
+        parts += [f"empty messages: of workers {empty}"] * bool(empty)
+        lost = f" ({', '.join(parts)})" if parts else ""
         raise NotDecodable(
             f"iteration {iteration}: {n_arrived} of {self._code.n_messages} messages arrived, "
             f"which {self._code.name!r} cannot decode{lost}"
         )
 
-    def _decode(self, enough: bool, began: float, posted: float, waited: float) -> Round:
+    def _decode(self, enough: bool, began: float, post: float, waited: float) -> Round:
         decoder = self._decoder
         decoding = decoder.estimate(self._decoded)
         gradient, loss = self._segments.join(self._decoded)
@@ -164,7 +250,8 @@ class CodedGradient:
             shrinkage=shrinkage,
             n_arrived=n_arrived,
             arrived=self._arrived,
-            post=posted - began,
-            wait=waited - posted,
+            corrupt=self._corrupt,
+            post=post,
+            wait=waited - began - post,
             decode=self._pool.now() - waited,
         )

@@ -172,6 +172,7 @@ def train(
                 "delay_seconds": pool.delay_seconds,
                 "latency_seconds": pool.latency_seconds,
                 "arrived": done.arrived,
+                "corrupt": done.corrupt,
             }
             columns["iteration"] = iteration
             checkpoints.iteration(columns)

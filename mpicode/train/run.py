@@ -20,6 +20,7 @@ from ..pool.transport import Transport
 from ..pool.virtual import Costs, VirtualMaster
 from ..watch import tell_all_present
 from .coded_gradient import CodedGradient
+from .full_disk import FullDisk, disk_as_before
 from .keeper import Keeper
 from .loop import Recorder, Result, train
 from .pace import Paced, go_through, pace
@@ -109,6 +110,8 @@ def _run_virtual(config: Config, hooks: _Hooks) -> Result:
             largest_answer(segments.answer_length, segments.dtype),
             setup.delay,
             costs(config),
+            faults=setup.faults,
+            checksum=setup.checksum,
         )
         transport.interrupted = hooks.interrupted
         pool = _pool(setup, transport)
@@ -175,6 +178,7 @@ def _pool(setup: Setup, transport: Transport) -> WorkerPool:
         dtype=setup.dtype,
         silent_seconds=faults.silent_seconds,
         errors_end=faults.on_error == "stop",
+        checksum=setup.checksum,
     )
 
 
@@ -202,8 +206,11 @@ def _serve(config: Config, part: Intracomm) -> None:
         answer = setup.segments.answer_length, setup.segments.dtype
     buffer = wire.new_buffer(largest_answer(*answer))
     end = mpi.MPIWorker(part, length, dtype, n_messages, buffer, wire.message_bytes(*answer))
-    delay = setup.delay if setup else None
-    end.run(worker_loop(part.rank - 1, make_work, delay, end.now, buffer))
+    delay, faults, checksum = None, None, False
+    if setup is not None:
+        delay, faults, checksum = setup.delay, setup.faults, setup.checksum
+    worker = part.rank - 1
+    end.run(worker_loop(worker, make_work, delay, end.now, buffer, faults, checksum))
     if setup is not None:
         setup.close()
 
@@ -218,6 +225,7 @@ def _shrinkage(setup: Setup) -> Shrinkage:
     return estimate(setup.rules, config.run.seed) if config.decoding.correct_step else Shrinkage()
 
 
+@disk_as_before()
 def _master(
     setup: Setup,
     shrinkage: Shrinkage,
@@ -258,6 +266,8 @@ def _master(
             writer = keeper.run_file(config.output.path, attrs, arrays, pool.n_workers)
             pool.log = writer.message
             recorders = [writer, *recorders]
+            if setup.faults is not None and setup.faults.disk_full_at is not None:
+                recorders.append(FullDisk(writer.part, setup.faults.disk_full_at))
         checkpoints = keeper.checkpoints(pool.now, writer)
         result = train(
             pool,

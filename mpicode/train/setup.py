@@ -16,8 +16,9 @@ from ..config import Config
 from ..datasets import Dataset, open_dataset
 from ..errors import ConfigError
 from ..optimizers import Optimizer
-from ..pool import delays
+from ..pool import delays, faults
 from ..pool.delays import Delay
+from ..pool.faults import Injection
 from ..problems import Problem, Rows
 from ..results import read_run
 from .blocks import Blocks, all_rows, held_out
@@ -41,6 +42,12 @@ class Setup:
     segments: Segments
     partition: Partition
     delay: Delay
+    faults: Injection | None
+
+    @property
+    def checksum(self) -> bool:
+        """Whether answers carry a checksum."""
+        return self.config.wire.checksum or (self.faults is not None and self.faults.corrupts)
 
     def blocks(self) -> Blocks:
         """Return an empty store for rows."""
@@ -112,6 +119,9 @@ def _build(config: Config, opened: contextlib.ExitStack) -> Setup:
         seed=run.seed,
         read_run=read_run,
     )
+    injection = faults.make(config.faults.inject, n_workers=run.n_workers, seed=run.seed)
+    if injection is not None and injection.disk_full_at is not None and config.output.path is None:
+        raise ConfigError("faults.inject: 'full-disk' needs a run file, output.path is missing")
     rules = StopRules(code, config.decoding)
     dtype = np.dtype(run.dtype)
     problem = problems.make(
@@ -136,6 +146,8 @@ def _build(config: Config, opened: contextlib.ExitStack) -> Setup:
             ours, theirs = getattr(dataset, what), getattr(test, what)
             if ours != theirs:
                 raise ConfigError(f"data.test: {what} is {theirs!r}, but {ours!r} in data.path")
-    setup = Setup(config, dtype, dataset, test, code, rules, problem, segments, partition, delay)
+    setup = Setup(
+        config, dtype, dataset, test, code, rules, problem, segments, partition, delay, injection
+    )
     setup.optimizer()
     return setup

@@ -42,14 +42,14 @@ class Delay(ABC):
         """
 
 
-def uniforms(seed: int, place: int, block: int, count: int) -> np.ndarray:
-    """Return ``count`` numbers in [0, 1) that depend on the four arguments alone.
+def uniforms(seed: int, place: int, block: int, count: int, stream: int = _STREAM) -> np.ndarray:
+    """Return ``count`` numbers in [0, 1) that depend on the five arguments alone.
 
     ``place`` is a worker or a node, ``block`` an iteration or a stretch of a longer sequence. The
     lowest word of the counter is left to Philox, so no two (place, block) share a number.
     """
     bits = np.random.Philox(
-        key=np.array([seed, _STREAM], dtype=np.uint64),
+        key=np.array([seed, stream], dtype=np.uint64),
         counter=np.array([0, block, place, 0], dtype=np.uint64),
     )
     return (np.asarray(bits.random_raw(count)) >> np.uint64(11)) * 2.0**-53

@@ -12,7 +12,7 @@ from mpi4py import MPI
 from .. import wire
 from ..backoff import Backoff, sharpen_sleep
 from ..wire import Kind
-from ..worker import Action, Receive, Request, Send, Sleep
+from ..worker import Action, Receive, Request, Send, Sleep, Strike
 from .job import MasterLost, survives
 from .tags import ANSWER, NOTICE, REQUEST
 
@@ -82,6 +82,10 @@ class MPIWorker:
                     time.sleep(action.seconds)
                     outcome = None
                     continue
+                elif isinstance(action, Strike):
+                    self._suffer(action)
+                    outcome = None
+                    continue
                 elif not isinstance(action, Receive):
                     outcome = now() - self._looked_at > _LOOK_SECONDS and self._withdrawn()
                     continue
@@ -107,6 +111,12 @@ class MPIWorker:
         for handle in (self._answer, self._request, self._notice):
             handle.Free()
         self._comm.Free()
+
+    def _suffer(self, action: Strike) -> None:
+        if action.send is not None:
+            self._send(action.send)
+        action.fault.strike()
+        self._complete_send()
 
     def _send(self, action: Send) -> None:
         if action.n_bytes == self._answer_bytes:
