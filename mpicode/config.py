@@ -371,7 +371,7 @@ def _record(kind: type, name: str, table: Mapping[str, Any]) -> Any:
         if key not in hints:
             raise ConfigError(f"{name}.{key}: no such key; {suggest(key, hints)}")
     for entry in dataclasses.fields(kind):
-        required = entry.default is dataclasses.MISSING
+        required = entry.default is entry.default_factory is dataclasses.MISSING
         if required and entry.name not in table:
             raise ConfigError(f"{name}.{entry.name}: missing")
     return kind(**{key: coerce(value, hints[key], f"{name}.{key}") for key, value in table.items()})

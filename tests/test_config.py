@@ -17,6 +17,7 @@ from mpicode.config import (
     Part,
     Run,
     Virtual,
+    Wire,
     override,
 )
 from mpicode.errors import ConfigError
@@ -26,6 +27,7 @@ RECORDS = {
     "decoding": Decoding,
     "run": Run,
     "faults": Faults,
+    "wire": Wire,
     "virtual": Virtual,
     "output": Output,
     "checkpoint": Checkpoint,
@@ -88,6 +90,11 @@ survive = false
 when_lost = "stop"
 on_error = "lose"
 silent_seconds = 2.5
+inject = [{ kind = "kill", worker = 2, iteration = 10 }, { kind = "drop", rate = 0.5 }]
+
+[wire]
+checksum = true
+
 [virtual]
 seconds_per_row = 0
 latency_seconds = 0
@@ -149,7 +156,14 @@ def test_every_table_is_read(tmp_path):
         evaluate_every=1,
     )
     assert config.decoding == Decoding("fixed", 9, 0.0, 1.0, False, math.inf)
-    assert config.faults == Faults(False, "stop", "lose", 2.5)
+    assert config.faults == Faults(
+        False,
+        "stop",
+        "lose",
+        2.5,
+        [{"kind": "kill", "worker": 2, "iteration": 10}, {"kind": "drop", "rate": 0.5}],
+    )
+    assert config.wire == Wire(True)
     assert config.virtual == Virtual(0.0, 0.0, 1e9, 4, 2)
     assert config.checkpoint == Checkpoint(str(tmp_path / "out/states"), 100, math.inf, 3)
     assert config.data.memory_mb == 12.0
@@ -271,7 +285,9 @@ def wrong_values():
         hints = typing.get_type_hints(record)
         for field in dataclasses.fields(record):
             kinds = {k for k in typing.get_args(hints[field.name]) or (hints[field.name],)}
-            if kinds & {bool}:
+            if typing.get_origin(hints[field.name]) is list:
+                wrong = ["a", 1, True, {"a": 1}]
+            elif kinds & {bool}:
                 wrong = ["true", 1, 0.0, [True]]
             elif kinds & {int}:
                 wrong = ["3", 2.5, True, [1]]
