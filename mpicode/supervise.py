@@ -51,6 +51,7 @@ from .watch import (
     Watch,
     end_processes,
     told_by_rank_0,
+    were_all_present,
 )
 
 #: The signal that asks rank 0 to save and end. The other ranks have to ignore it.
@@ -103,6 +104,11 @@ def _run_once(
             watch.raise_if_lost()
         if job.stopped_by is None and told is None and job.forced:
             raise GaveUp(f"{command[0]} did not end within {limit_seconds:g} s and was stopped")
+        if job.stopped_by is None and told is None and were_all_present(status):
+            raise GaveUp(
+                f"a rank died, and with it the job ({Path(command[0]).name} ended with "
+                f"{returned}); what the master had saved is whole, and the run can be resumed"
+            )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if job.stopped_by is not None and (job.forced or told is None):
@@ -143,7 +149,7 @@ class _Job:
                 )
             except OSError as error:
                 raise ConfigError(f"{self._command[0]}: cannot be started: {error}") from None
-            while (code := self._child.poll()) is None:
+            while (code := self._child.poll()) is None or self._goes_on(code):
                 for number in arrived(self._next_look()):
                     self._stop(number)
                 if self._watch is not None and not self.forced and self._watch.is_over():
@@ -151,6 +157,15 @@ class _Job:
                 if self._deadline is not None and time.monotonic() >= self._deadline:
                     self._press()
         return code
+
+    def _goes_on(self, code: int) -> bool:
+        """Return whether to wait for rank 0 although mpirun has ended, by itself, with an error."""
+        return (
+            self._watch is not None
+            and code > 0
+            and not self.forced
+            and self._watch.outlives_mpirun()
+        )
 
     def _next_look(self) -> float | None:
         if self._watch is None:

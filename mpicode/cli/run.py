@@ -214,6 +214,7 @@ def _serve(config: Config, comm: Intracomm) -> int:
     from .. import launch
     from ..pool import mpi
     from ..train import run
+    from ..watch import wait_for_rank_0
 
     try:
         run(config, comm)
@@ -226,6 +227,8 @@ def _serve(config: Config, comm: Intracomm) -> int:
         if mpi.survives():
             mpi.die()
         mpi.abort(1)
+    if mpi.survives():
+        wait_for_rank_0()
     return launch.leave(0, comm.rank)
 
 

@@ -22,6 +22,7 @@ from .transport import Slot, Transport
 from .wire import Kind
 
 _SMALLEST_ANSWER = 64 * 1024  # room for the traceback of a worker that failed
+_LOOK_SECONDS = 0.1  # at the end, between two looks after those who do not answer
 # looked up once: these run for every message
 _DROPPED, _FAILED, _READY = int(Kind.DROPPED), int(Kind.FAILED), int(Kind.READY)
 _new = tuple.__new__
@@ -288,9 +289,14 @@ class WorkerPool:
         deadline = self._clock() + grace_seconds
         self._bury()
         while not all(map(operator.or_, self._gone, dead)):
-            arrived = transport.wait(deadline)
+            arrived = transport.wait(min(deadline, self._clock() + _LOOK_SECONDS))
             if not self._bury() and not arrived:
-                break
+                if self._clock() >= deadline:
+                    break
+                for worker, gone in enumerate(self._gone):
+                    if not (gone or dead[worker]) and self.members.has_ended(worker):
+                        transport.lose(worker)
+                        self._lose(worker, "its process has ended", dead=True)
             for slot in arrived:
                 # a damaged message is not the last one: only answers are long enough to be
                 with contextlib.suppress(wire.BadMessage):
