@@ -95,13 +95,13 @@ class Job:
         """Return all processes of the job with their ranks; zombies carry no mark."""
         mark = f"{_MARK}={self._mark}".encode()
         found: dict[int, int | None] = {}
-        for entry in Path("/proc").glob("[0-9]*/environ"):
+        for process in filter(str.isdigit, os.listdir("/proc")):
             with contextlib.suppress(OSError):
-                variables = entry.read_bytes().split(b"\0")
+                variables = Path("/proc", process, "environ").read_bytes().split(b"\0")
                 if mark in variables:
                     rank = next((v for v in variables if v.startswith(_RANK)), None)
                     number = None if rank is None else int(rank.removeprefix(_RANK))
-                    found[int(entry.parent.name)] = number
+                    found[int(process)] = number
         return found
 
     def wait(self, limit: float) -> int | None:
@@ -131,12 +131,17 @@ class Job:
         return "\n".join(line for _, line in self.lines)
 
 
-def reference(config: Path) -> np.ndarray:
-    """Return the parameters of the same run without faults, in this process."""
+def reference(config: Path, iterations: int | None = None) -> np.ndarray:
+    """Return the parameters of the same run without faults, in this process.
+
+    ``iterations``: after so many of them
+    """
     import mpicode
     from mpicode.config import Config
 
     clean = Config.load(config, ["faults.inject=[]"]).replace("output", path=None)
+    if iterations is not None:
+        clean = clean.replace("run", iterations=iterations)
     result = mpicode.run(clean)
     return result.parameters
 

@@ -104,7 +104,8 @@ def _run_once(
             watch.raise_if_lost()
         if job.stopped_by is None and told is None and job.forced:
             raise GaveUp(f"{command[0]} did not end within {limit_seconds:g} s and was stopped")
-        if job.stopped_by is None and told is None and were_all_present(status):
+        died = returned > 128 or were_all_present(status)
+        if job.stopped_by is None and told is None and died:
             raise GaveUp(
                 f"a rank died, and with it the job ({Path(command[0]).name} ended with "
                 f"{returned}); what the master had saved is whole, and the run can be resumed"

@@ -177,10 +177,10 @@ def _processes(status: str, also: bytes = b"") -> Iterator[int]:
     ``also``: only those that carry a variable which begins so.
     """
     mark = f"{STATUS_VARIABLE}={status}".encode()
-    for entry in Path("/proc").glob("[0-9]*/environ"):
+    for number in filter(str.isdigit, os.listdir("/proc")):
         try:
-            variables = entry.read_bytes().split(b"\0")
+            variables = Path("/proc", number, "environ").read_bytes().split(b"\0")
         except OSError:
             continue  # gone meanwhile, or somebody else's
         if mark in variables and (not also or any(v.startswith(also) for v in variables)):
-            yield int(entry.parent.name)
+            yield int(number)

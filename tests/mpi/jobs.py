@@ -37,11 +37,13 @@ def processes(mark):
     """Return the processes that carry ``mark``, pid -> command line; zombies carry nothing."""
     entry = f"{MARK}={mark}".encode()
     found = {}
-    for process in Path("/proc").glob("[0-9]*"):
+    # not by a glob of paths: it fails where a process ends while it looks
+    for number in filter(str.isdigit, os.listdir("/proc")):
+        process = Path("/proc", number)
         with contextlib.suppress(OSError):
             if entry in (process / "environ").read_bytes().split(b"\0"):
                 command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
-                found[int(process.name)] = command
+                found[int(number)] = command
     return found
 
 
