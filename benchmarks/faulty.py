@@ -95,13 +95,15 @@ class Job:
         """Return all processes of the job with their ranks; zombies carry no mark."""
         mark = f"{_MARK}={self._mark}".encode()
         found: dict[int, int | None] = {}
-        for process in filter(str.isdigit, os.listdir("/proc")):
+        for process in Path("/proc").iterdir():
+            if not process.name.isdigit():
+                continue
             with contextlib.suppress(OSError):
-                variables = Path("/proc", process, "environ").read_bytes().split(b"\0")
+                variables = (process / "environ").read_bytes().split(b"\0")
                 if mark in variables:
                     rank = next((v for v in variables if v.startswith(_RANK)), None)
                     number = None if rank is None else int(rank.removeprefix(_RANK))
-                    found[int(process)] = number
+                    found[int(process.name)] = number
         return found
 
     def wait(self, limit: float) -> int | None:

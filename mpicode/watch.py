@@ -177,10 +177,13 @@ def _processes(status: str, also: bytes = b"") -> Iterator[int]:
     ``also``: only those that carry a variable which begins so.
     """
     mark = f"{STATUS_VARIABLE}={status}".encode()
-    for number in filter(str.isdigit, os.listdir("/proc")):
+    # not by a glob of paths: it fails where a process ends while it looks
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit():
+            continue
         try:
-            variables = Path("/proc", number, "environ").read_bytes().split(b"\0")
+            variables = (process / "environ").read_bytes().split(b"\0")
         except OSError:
             continue  # gone meanwhile, or somebody else's
         if mark in variables and (not also or any(v.startswith(also) for v in variables)):
-            yield int(number)
+            yield int(process.name)

@@ -38,12 +38,13 @@ def processes(mark):
     entry = f"{MARK}={mark}".encode()
     found = {}
     # not by a glob of paths: it fails where a process ends while it looks
-    for number in filter(str.isdigit, os.listdir("/proc")):
-        process = Path("/proc", number)
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit():
+            continue
         with contextlib.suppress(OSError):
             if entry in (process / "environ").read_bytes().split(b"\0"):
                 command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
-                found[int(number)] = command
+                found[int(process.name)] = command
     return found
 
 
