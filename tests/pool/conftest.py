@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from mpicode.pool import WorkerPool, largest_answer, wire
 from mpicode.pool.delays import Delay
+from mpicode.pool.faults import make as inject
 from mpicode.pool.virtual import Costs, VirtualMaster
 from mpicode.pool.wire import Kind
 
@@ -67,7 +69,7 @@ class Watched(VirtualMaster):
     handed over in one sweep, as MPI does.
     """
 
-    def __init__(self, *arguments: Any, together: bool = False) -> None:
+    def __init__(self, *arguments: Any, together: bool = False, **more: Any) -> None:
         self.log: list[tuple[float, str, Kind, int, int]] = []
         self.n_bytes = {"sent": 0, "arrived": 0}
         self.snapshots: dict[int, Any] = {}
@@ -76,7 +78,7 @@ class Watched(VirtualMaster):
         self._together = together
         n_workers = arguments[1]
         self.requests, self.notices = [0] * n_workers, [0] * n_workers
-        super().__init__(*arguments)
+        super().__init__(*arguments, **more)
 
     def of_kind(self, *kinds, what="sent"):
         return [entry for entry in self.log if entry[1] == what and entry[2] in kinds]
@@ -115,12 +117,17 @@ class Watched(VirtualMaster):
                 break
             arrived += more
         for slot in arrived:
-            header = wire.parse(slot.buffer, "worker")
-            kind = Kind(header.kind)
             self.slots[id(slot)] = slot
-            self.n_bytes["arrived"] += wire.message_bytes(header.length, wire.DTYPES[header.dtype])
-            self.log.append((self.now(), "arrived", kind, slot.worker, header.iteration))
-            if kind in (Kind.GRADIENT, Kind.DROPPED, Kind.FAILED) and header.flags & wire.LAST:
+            with contextlib.suppress(wire.BadMessage, ValueError):
+                header = wire.parse(slot.buffer, "worker")
+                n_bytes = wire.message_bytes(header.length, wire.DTYPES[header.dtype])
+                self.n_bytes["arrived"] += n_bytes
+                kind = Kind(header.kind)
+                self.log.append((self.now(), "arrived", kind, slot.worker, header.iteration))
+                if kind in (Kind.GRADIENT, Kind.DROPPED, Kind.FAILED) and header.flags & wire.LAST:
+                    self.requests[slot.worker] = 0
+            # of a damaged one that cannot be told
+            if self._workers[slot.worker].listening:
                 self.requests[slot.worker] = 0
         return arrived
 
@@ -139,7 +146,7 @@ def stage():
 
     def build(
         n_workers=2, *, parts=(4,), delays=None, fails=None, costs=EXACT, start=True,
-        together=False, make_work=None,
+        together=False, make_work=None, faults=(), seed=0, checksum=False,
     ):  # fmt: skip
         script = Script(delays or {})
         steps = parts if isinstance(parts, dict) else dict.fromkeys(range(n_workers), parts)
@@ -149,12 +156,15 @@ def stage():
 
         largest = largest_answer(LENGTH + 1, F8)
         transport = Watched(
-            make_work or work, n_workers, LENGTH + 1, F8, largest, script, costs, together=together
-        )
+            make_work or work, n_workers, LENGTH + 1, F8, largest, script, costs,
+            together=together, checksum=checksum,
+            faults=inject(faults, n_workers=n_workers, seed=seed),
+        )  # fmt: skip
         rows = []
         pool = WorkerPool(
-            transport, payload_length=LENGTH, dtype=F8, log=lambda *row: rows.append(row)
-        )
+            transport, payload_length=LENGTH, dtype=F8, log=lambda *row: rows.append(row),
+            checksum=checksum,
+        )  # fmt: skip
         if start:
             pool.start()
         return SimpleNamespace(pool=pool, transport=transport, delay=script, log=rows)
