@@ -61,6 +61,7 @@ DTYPES: tuple[np.dtype[Any], ...] = tuple(
 )
 _ITEMSIZE = tuple(dtype.itemsize for dtype in DTYPES)
 _DTYPE_NUMBER = {dtype: number for number, dtype in enumerate(DTYPES)}
+_BYTE = _DTYPE_NUMBER[np.dtype(np.uint8)]
 
 
 class Kind(IntEnum):
@@ -226,9 +227,10 @@ class Frame:
 
     def check(self, sender: str) -> None:
         """Raise `BadMessage` if the full message that was read last misses its checksum."""
-        if self.n_bytes != self.full_bytes or self.view[9] != self._dtype_number:
+        (found,) = _CHECKSUM.unpack_from(self.view, _CHECKSUM_AT)
+        if self.n_bytes != self.full_bytes or (not found and self.view[9] == _BYTE):
             return  # a few words, not numbers
-        (found,), wanted = _CHECKSUM.unpack_from(self.view, _CHECKSUM_AT), self._checksum()
+        wanted = self._checksum()
         if found != wanted:
             raise BadMessage(f"{sender}: checksum is {found:#x}, wants {wanted:#x}")
 

@@ -144,3 +144,27 @@ def test_both_numbers_that_disagree_are_told():
 def test_a_dtype_that_does_not_travel():
     with pytest.raises(KeyError):
         wire.dtype_number(np.dtype(np.int32))
+
+
+def test_a_checksum_finds_each_flipped_bit():
+    values = np.arange(5.0)
+    message = wire.Frame(wire.new_buffer(200), 5, values.dtype)
+    message.values[:] = values
+    message.seal()
+    message.pack(Kind.GRADIENT, 3, 0, 7, wire.LAST, 0.5, 0.0)
+    message.stamp()
+    whole = bytes(message.view[: message.full_bytes])
+    frame = wire.Frame(wire.new_buffer(200), 5, values.dtype)
+
+    def receive(raw):
+        frame.view[: len(raw)] = raw
+        frame.read("worker 3")
+        frame.check("worker 3")
+
+    receive(whole)
+    for bit in range(8 * (message.full_bytes)):
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(BadMessage, match=r"^worker 3: "):
+            receive(damaged)
+    receive(whole)
