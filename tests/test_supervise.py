@@ -13,6 +13,7 @@ import pytest
 from mpicode.errors import ConfigError, GaveUp
 from mpicode.launch import command_line, environment_of_job, find_mpirun
 from mpicode.supervise import run_job
+from mpicode.watch import wait_for_rank_0
 
 SECONDS = 30
 
@@ -24,7 +25,7 @@ sys.exit(run_job(sys.argv[1:], os.environ))
 
 # A job as seen from outside: it says its process number and ends as its first argument says.
 JOB = """
-import os, signal, subprocess, sys, time
+import os, signal, socket, subprocess, sys, time
 how = sys.argv[1]
 def tell(code):
     with open(os.environ["MPICODE_STATUS"], "w") as file:
@@ -51,6 +52,22 @@ if how == "leaves a child":
     child = subprocess.Popen(["sleep", "60"], start_new_session=True, stdout=subprocess.DEVNULL)
     print(child.pid, flush=True)
     sys.exit(0)
+def be_present(pid):
+    with open(os.path.join(os.path.dirname(os.environ["MPICODE_STATUS"]), "present"), "w") as file:
+        file.write(socket.gethostname() + " " + str(pid))
+if how == "dies as a whole":
+    be_present(os.getpid())
+    sys.exit(3)
+if how == "leaves its rank 0 behind":
+    parent = os.getpid()
+    rank_0 = os.fork()
+    if rank_0:
+        be_present(rank_0)
+        os._exit(3)
+    while os.getppid() == parent:
+        time.sleep(0.01)
+    tell(0)
+    os._exit(0)
 time.sleep(60)
 """
 
@@ -167,6 +184,38 @@ def test_a_limit_is_kept():
         run_job(["sleep", "60"], os.environ, limit_seconds=0.1)
     assert signal.getsignal(signal.SIGINT) is before
     assert signal.set_wakeup_fd(-1) == -1
+
+
+@pytest.fixture
+def command(tmp_path):
+    (tmp_path / "job.py").write_text(JOB)
+    return lambda how: [sys.executable, str(tmp_path / "job.py"), how]
+
+
+def test_a_job_that_dies_with_a_rank_has_given_up(command):
+    with pytest.raises(GaveUp, match=r"a rank died, and with it the job .* ended with 3\)"):
+        run_job(command("dies as a whole"), os.environ)
+
+
+def test_mpirun_may_end_before_rank_0(command):
+    assert run_job(command("leaves its rank 0 behind"), os.environ, survive=True) == 0
+
+
+def test_other_ranks_stay_until_rank_0_has_said_all(tmp_path, monkeypatch):
+    # nobody to wait for: started by somebody else, on another host, or told already
+    monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail("waits"))
+    monkeypatch.delenv("MPICODE_STATUS", raising=False)
+    wait_for_rank_0()
+    monkeypatch.setenv("MPICODE_STATUS", str(tmp_path / "elsewhere" / "status"))
+    wait_for_rank_0()
+    status = tmp_path / "status"
+    status.write_text("0")
+    monkeypatch.setenv("MPICODE_STATUS", str(status))
+    wait_for_rank_0()
+    status.unlink()
+    monkeypatch.setattr("time.sleep", lambda seconds: status.write_text("4"))
+    wait_for_rank_0()
+    assert status.read_text() == "4"
 
 
 def test_what_cannot_be_started_is_named():

@@ -4,7 +4,8 @@ The pool never sees a scheme: its caller says when to stop waiting. `mpi` is imp
 uses it.
 """
 
-from .pool import Answer, WorkerPool, largest_answer
+from .books import Answer
+from .pool import WorkerPool, largest_answer
 from .wire import Kind
 from .worker import Request, Work, worker_loop
 

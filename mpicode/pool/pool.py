@@ -5,17 +5,15 @@ from __future__ import annotations
 import contextlib
 import math
 import operator
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import GaveUp
-from ..outcomes import Outcome
 from . import wire
-from .members import Members
-from .reports import failure, text, unasked
+from .books import Answer, Books, Log
 from .snapshots import Snapshot, Snapshots
 from .tasks import Task
 from .transport import Slot, Transport
@@ -23,34 +21,10 @@ from .wire import Kind
 
 _SMALLEST_ANSWER = 64 * 1024  # room for the traceback of a worker that failed
 _LOOK_SECONDS = 0.1  # at the end, between two looks after those who do not answer
-# looked up once: these run for every message
-_DROPPED, _FAILED, _READY = int(Kind.DROPPED), int(Kind.FAILED), int(Kind.READY)
-_new = tuple.__new__
 _INT64 = np.dtype(np.int64)
-_BYTE = np.dtype(np.uint8)
-
-Log = Callable[[int, int, int, int, int, float, Outcome], None]
-"""Called for each message with the fields of a row of /messages."""
 
 
-class Answer(NamedTuple):
-    """One coded vector. ``payload``, (length,), is valid until the next answer is asked for."""
-
-    worker: int
-    message: int
-    iteration: int
-    round: int
-    age: int
-    payload: NDArray[Any]
-    slot: Slot
-
-    def keep(self) -> Slot:
-        """Take the buffer over: the payload stays valid until `WorkerPool.recycle` is given it."""
-        self.slot.kept = True
-        return self.slot
-
-
-class WorkerPool:
+class WorkerPool(Books):
     """Asks workers in rounds, and never waits for more answers than its caller wants.
 
     At most one request and one notice are outstanding per worker: a busy worker is not asked again
@@ -81,56 +55,21 @@ class WorkerPool:
         errors_end: bool = True,
         checksum: bool = False,
     ) -> None:
-        n_workers = transport.n_workers
-        self.n_workers = n_workers
-        self.members = Members(n_workers, silent_seconds)
-        self._errors_end = errors_end
-        self._checksum = checksum
-        self._check_seconds = min(transport.check_seconds, silent_seconds)
-        self._next_check = math.inf  # when to look after those who do not answer
-        self.log = log
+        super().__init__(transport, log, silent_seconds, errors_end, checksum)
+        n_workers = self.n_workers
         self.bytes_sent = 0
-        self.bytes_received = 0
-        self.n_stale = 0
         self.n_withdrawn = 0
-        self._unknown = [math.nan] * n_workers
-        self.compute_seconds = self._unknown.copy()
-        self.delay_seconds = self._unknown.copy()
-        self.latency_seconds = self._unknown.copy()
-        self._nobody = [False] * n_workers
-        self.corrupt = self._nobody.copy()
-        self.empty = self._nobody.copy()
-        self._answered = [0] * n_workers  # messages of the task at hand that have come
-        self._transport = transport
         self._dtype_number = wire.dtype_number(dtype)
         self._payload_length = payload_length
         self._snapshots = Snapshots(payload_length, dtype, n_workers + 2, transport.drop)
         self._snapshot: Snapshot | None = None
-        self._tasks: list[Task | None] = [None] * n_workers
         self._withdrawn = [False] * n_workers
         self._unread: list[Slot] = []
-        self._n_busy = 0  # those who are waited for: the silent are not
         self._gone = [False] * n_workers
         self._assigned: list[Any] = [None] * n_workers
-        self._numbers: list[list[int]] = [[] for _ in range(n_workers)]  # those assigned
         self._wanted: Sequence[NDArray[np.integer[Any]]] = ()
         self._settled: Sequence[NDArray[np.integer[Any]]] | None = None
-        self._asked = [False] * n_workers
-        self._open = False
-        self._round = 0
         self._kind: int = Kind.GRADIENT
-        self._iteration = -1
-        self._clock = transport.now
-        self._zero = self._clock()
-
-    def now(self) -> float:
-        """Return the run time in seconds: since all workers were ready."""
-        return self._clock() - self._zero
-
-    @property
-    def hosts(self) -> list[str]:
-        """Where the workers run."""
-        return self.members.hosts
 
     def interrupted(self) -> bool:
         """Return whether the run was told to stop waiting."""
@@ -182,12 +121,8 @@ class WorkerPool:
         self._round = round
         self._open = True
         self._wanted = wanted
-        self.n_stale = self.n_withdrawn = 0
-        self.compute_seconds = self._unknown.copy()
-        self.delay_seconds = self._unknown.copy()
-        self.latency_seconds = self._unknown.copy()
-        self.corrupt = self._nobody.copy()
-        self.empty = self._nobody.copy()
+        self.n_withdrawn = 0
+        self._open_page()
         active = self.members.active
         if self._n_busy or len(active) < self.n_workers or any(self.members.silent):
             active = [worker for worker in active if self._tasks[worker] is None]
@@ -240,20 +175,6 @@ class WorkerPool:
             self._check_members()
             return []
         return [] if changed else None
-
-    def _check_members(self) -> None:
-        """Do without those who have been silent for too long, or are seen to have left."""
-        members, now = self.members, self.now()
-        for worker, task in enumerate(self._tasks):
-            if task is None:
-                continue
-            if members.has_ended(worker):
-                self._transport.lose(worker)
-                self._lose(worker, "its process has ended", dead=True)
-            elif not members.silent[worker] and now - task.posted_at >= members.silent_seconds:
-                members.fall_silent(now, worker)
-                self._n_busy -= 1
-        self._next_check = self._clock() + self._check_seconds
 
     def end(self) -> None:
         """Close the round: tell each worker that is still busy with it, once, that it may stop."""
@@ -358,125 +279,6 @@ class WorkerPool:
         all_have_it = all(map(operator.is_, self._wanted, self._assigned))
         self._settled = self._wanted if all_have_it and all(map(len, self._wanted)) else None
         return [worker for worker in workers if len(self._wanted[worker])]
-
-    def _bury(self) -> bool:
-        """Strike out the workers that were found dead; return whether there were any."""
-        losses = self._transport.losses()
-        for worker, detail in losses:
-            self._lose(worker, detail, dead=True)
-        return bool(losses)
-
-    def _lose(self, worker: int, detail: str, *, dead: bool) -> None:
-        if self._tasks[worker] is not None:
-            self._tasks[worker] = None
-            self._answered[worker] = 0
-            self._n_busy -= not self.members.silent[worker]
-        self.members.lose(self.now(), worker, detail, dead=dead)
-
-    def _accept(self, slot: Slot) -> Answer | None:
-        """Keep the books of one arrival; return it if it answers the current round."""
-        worker = slot.worker
-        if self.members.silent[worker]:
-            self.members.come_back(self.now(), worker)
-            self._n_busy += 1
-        task = self._tasks[worker]
-        try:
-            _, kind, dtype, flags, message, iteration, round, _, length, seconds, slept, _ = (
-                slot.read(slot.sender)
-            )
-            if self._checksum:
-                slot.check(slot.sender)
-            self.bytes_received += slot.n_bytes
-            if kind == _FAILED and wire.DTYPES[dtype] == _BYTE:
-                self._take_failure(slot)
-                return None
-            if kind == _READY and task is not None and task.kind == _READY:
-                self.members.introduce(worker, text(slot).decode())
-                self._tasks[worker] = None
-                self._n_busy -= 1
-                return None
-            dropped = kind == _DROPPED
-            numbers, place = self._numbers[worker], self._answered[worker]
-            if (
-                task is None
-                or iteration != task.iteration
-                or round != task.round
-                or not (dropped or kind == task.kind)
-                or place == len(numbers)
-                or message != numbers[place]
-                or (not dropped and (flags & wire.LAST) != (place + 1 == len(numbers)))
-            ):
-                raise unasked(
-                    slot.sender, task, numbers[place:], (kind, flags, message, iteration, round)
-                )
-        except wire.BadMessage as error:
-            self._take_damaged(slot, task, str(error))
-            return None
-        now = self._clock() - self._zero
-        current = self._open and iteration == self._iteration and round == self._round
-        if flags & wire.LAST:
-            self._finish(worker)
-        else:
-            self._answered[worker] += 1
-            self._transport.listen(worker)
-        if current and not dropped:
-            if slot.n_bytes != slot.full_bytes or wire.DTYPES[dtype] != slot.values.dtype:
-                raise wire.BadMessage(
-                    f"{slot.sender}: message {message} has {length} elements of "
-                    f"{wire.DTYPES[dtype]}, wants {len(slot.values)} of {slot.values.dtype}"
-                )
-            self.compute_seconds[worker] = seconds
-            self.delay_seconds[worker] = slept
-            self.latency_seconds[worker] = now - task.posted_at
-            return _new(Answer, (worker, message, iteration, round, 0, slot.values, slot))
-        self.n_stale += not dropped
-        if current:
-            self.empty[worker] = True
-        if self.log is not None:
-            outcome = Outcome.DROPPED if dropped else Outcome.STALE_DROPPED
-            self.log(self._iteration, round, message, worker, iteration, now, outcome)
-        return None
-
-    def _finish(self, worker: int) -> None:
-        """Take down that a worker has answered; ask it again if it missed the round's beginning."""
-        self._tasks[worker] = None
-        self._answered[worker] = 0
-        self._n_busy -= 1
-        if self._open and not self._asked[worker]:
-            self._ask((worker,))
-
-    def _take_damaged(self, slot: Slot, task: Task | None, error: str) -> None:
-        """Drop a message, and go on as if it had been right: answers come in the order asked for.
-
-        A worker whose very first word is damaged cannot be counted on.
-        """
-        worker, now = slot.worker, self.now()
-        self.bytes_received += slot.full_bytes
-        detail = error.removeprefix(f"{slot.sender}: ")
-        if task is not None and task.kind == _READY:
-            self._lose(worker, detail, dead=False)
-            return
-        self.members.blame(now, worker, detail)
-        if task is None:
-            return
-        self.corrupt[worker] = True
-        place, numbers = self._answered[worker], self._numbers[worker]
-        if self.log is not None:
-            self.log(
-                self._iteration, task.round, numbers[place], worker, task.iteration, now,
-                Outcome.CORRUPT,
-            )  # fmt: skip
-        if place + 1 == len(numbers):
-            self._finish(worker)
-        else:
-            self._answered[worker] = place + 1
-            self._transport.listen(worker)
-
-    def _take_failure(self, slot: Slot) -> None:
-        error = failure(slot.sender, text(slot))
-        if self._errors_end:
-            raise error
-        self._lose(slot.worker, str(error), dead=False)
 
 
 def largest_answer(answer_length: int, dtype: np.dtype[Any]) -> int:
