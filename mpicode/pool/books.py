@@ -19,7 +19,8 @@ from .transport import Slot, Transport
 from .wire import Kind
 
 # looked up once: these run for every message
-_DROPPED, _FAILED, _READY = int(Kind.DROPPED), int(Kind.FAILED), int(Kind.READY)
+_DROPPED, _FAILED = int(Kind.DROPPED), int(Kind.FAILED)
+_HELLO, _READY = int(Kind.HELLO), int(Kind.READY)
 _new = tuple.__new__
 _BYTE = np.dtype(np.uint8)
 
@@ -148,10 +149,8 @@ class Books(ABC):
             if kind == _FAILED and wire.DTYPES[dtype] == _BYTE:
                 self._take_failure(slot)
                 return None
-            if kind == _READY and task is not None and task.kind == _READY:
-                self.members.introduce(worker, text(slot).decode())
-                self._tasks[worker] = None
-                self._n_busy -= 1
+            if task is not None and task.kind == _READY and kind in (_HELLO, _READY):
+                self._take_first_words(slot, kind)
                 return None
             dropped = kind == _DROPPED
             numbers, place = self._numbers[worker], self._answered[worker]
@@ -195,6 +194,15 @@ class Books(ABC):
             self.log(self._iteration, round, message, worker, iteration, now, outcome)
         return None
 
+    def _take_first_words(self, slot: Slot, kind: int) -> None:
+        worker = slot.worker
+        if kind == _HELLO:
+            self.members.introduce(worker, text(slot).decode())
+            self._transport.listen(worker)
+        else:
+            self._tasks[worker] = None
+            self._n_busy -= 1
+
     def _finish(self, worker: int) -> None:
         """Take down that a worker has answered; ask it again if it missed the round's beginning."""
         self._tasks[worker] = None
@@ -211,6 +219,8 @@ class Books(ABC):
         worker, now = slot.worker, self.now()
         self.bytes_received += slot.full_bytes
         detail = error.removeprefix(f"{slot.sender}: ")
+        if self.members.failed[worker]:
+            return  # nothing it says counts any more
         if task is not None and task.kind == _READY:
             self._lose(worker, detail, dead=False)
             return

@@ -75,6 +75,7 @@ class Kind(IntEnum):
     READY = 6
     FAILED = 7
     GOODBYE = 8
+    HELLO = 9
 
 
 class BadMessage(MpicodeError):

@@ -110,13 +110,15 @@ def worker_loop(
     failure: BaseException | None = None
     messages: list[int] = []
     behind = 0.0  # the master's run time less our clock
+    # first of all: a process that is known can be seen to have ended
+    yield _text(buffer, Kind.HELLO, f"{os.getpid()} {socket.gethostname()}".encode(), 0, last=False)
     try:
         if faults is not None:
             yield from _suffer(faults.due(worker, "start"))
         work = make_work()
         frame = wire.Frame(buffer, work.answer_length, work.dtype)
         sends = Send(frame.full_bytes, last=False), Send(frame.full_bytes, last=True)
-        yield _text(buffer, Kind.READY, f"{os.getpid()} {socket.gethostname()}".encode(), 0)
+        yield _text(buffer, Kind.READY, b"", 0)
         frame.seal()
     except (Exception, SystemExit) as error:
         failure = error
@@ -211,10 +213,11 @@ def _dropped(
     return Send(n_bytes, last=True)
 
 
-def _text(buffer: wire.Bytes, kind: Kind, text: bytes, number: int) -> Send:
+def _text(buffer: wire.Bytes, kind: Kind, text: bytes, number: int, last: bool = True) -> Send:
     text = text[: len(buffer) - wire.HEADER_BYTES - wire.TRAILER_BYTES]
     buffer[wire.HEADER_BYTES : wire.HEADER_BYTES + len(text)] = np.frombuffer(text, dtype=np.uint8)
-    n_bytes = wire.pack(buffer, kind, _BYTE, len(text), message=number, flags=wire.LAST)
+    flags = wire.LAST if last else 0
+    n_bytes = wire.pack(buffer, kind, _BYTE, len(text), message=number, flags=flags)
     return Send(n_bytes, last=False)
 
 

@@ -256,21 +256,23 @@ def test_a_damaged_message_never_gets_through(stage, ask, damage, seed):
     assert made.pool.close() == []
 
 
-def test_workers_whose_first_word_is_damaged_are_not_counted_on(stage, own, ask, monkeypatch):
+@pytest.mark.parametrize("word", [Kind.HELLO, Kind.READY])
+def test_workers_whose_first_word_is_damaged_are_not_counted_on(stage, monkeypatch, word):
     pack = wire.pack
 
     def damaged(buffer, kind, *fields, **more):
         n_bytes = pack(buffer, kind, *fields, **more)
-        if kind == Kind.READY:
+        if kind == word:
             buffer[0] ^= 1
         return n_bytes
 
     with monkeypatch.context() as patch:
         patch.setattr(wire, "pack", damaged)
         made = stage(2, start=False)
-    made.pool.start()
+        made.pool.start()
     assert [one.kind for one in made.pool.members.take_changes()] == [LOST, LOST]
     assert made.pool.members.active == []
+    assert made.pool.close() == []
 
 
 def test_the_base_knows_the_moments_of_all():
