@@ -22,7 +22,7 @@ from .setup import Setup
 # What must be as it was; anything else may change.
 _FIXED = ("seed", "dtype", "batch_size")
 # Tables that the times under the virtual clock follow from, beside what must be as it was.
-_TIMING = ("delays", "virtual", "decoding", "faults")
+_TIMING = ("delays", "virtual", "decoding", "faults", "wire")
 
 
 @dataclass

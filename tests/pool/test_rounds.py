@@ -77,7 +77,7 @@ def test_one_who_is_slow_is_not_waited_for_nor_asked_again(stage, own, ask):
     assert began == [0.0, 2.5, 5.0, 7.5]
     asked = [(t, i) for t, _, _, worker, i in made.transport.of_kind(Kind.GRADIENT) if worker == 1]
     # its delay ends at 8.25 and the news arrives at 8.5, while iteration 3 is still open
-    zero = 0.25
+    zero = 0.5  # two words of each worker
     assert asked == [(zero, 0), (zero + 8.5, 3)]
     assert len(made.transport.of_kind(Kind.WITHDRAW)) == 2
 
@@ -88,7 +88,7 @@ def test_a_delay_that_has_begun_is_served_to_its_end(stage, own, ask):
         ask(made.pool, iteration, own(2), enough=1)
     arrived = [entry for entry in made.transport.log if entry[1] == "arrived" and entry[3] == 1]
     # neither the notice of 2.5 nor the iterations meanwhile shorten it
-    assert arrived[-1] == (0.25 + 8.5, "arrived", Kind.DROPPED, 1, 0)
+    assert arrived[-1] == (0.5 + 8.5, "arrived", Kind.DROPPED, 1, 0)
     assert made.log == [(3, 0, 1, 1, 0, 8.5, Outcome.DROPPED)]
     # and each delay belongs to the iteration whose request the worker got
     assert [(w, t) for w, t, _, _ in made.delay.asked if w == 1] == [(1, 0), (1, 3)]
@@ -114,7 +114,7 @@ def test_a_notice_ends_the_work_after_the_part_at_hand(stage, own, ask):
     assert made.log == [(1, 0, 1, 1, 0, 4.5, Outcome.DROPPED)]
     assert made.pool.n_stale == 0
     dropped = made.transport.of_kind(Kind.DROPPED, what="arrived")
-    assert [(t - 0.25, w, i) for t, _, _, w, i in dropped] == [(4.5, 1, 0)]
+    assert [(t - 0.5, w, i) for t, _, _, w, i in dropped] == [(4.5, 1, 0)]
     sizes = {slot.n_bytes for slot in made.transport.slots.values() if slot.worker == 1}
     assert HEADER_BYTES in sizes
 
