@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from functools import cached_property
 from typing import Any
 
@@ -19,7 +20,7 @@ from .gram import GramCode
 Matrix = npt.NDArray[np.float64]
 
 
-class DesignCode(GramCode):
+class DesignCode(GramCode, ABC):
     """A design says who holds what; a scheme says with which numbers the pieces are weighted.
 
     design       : who holds what. "bibd": any two workers share equally many blocks; "srg": a
@@ -57,12 +58,12 @@ class DesignCode(GramCode):
             n_blocks=n_blocks,
         )
 
+    @abstractmethod
     def weighted(self, assignment: Assignment, n_segments: int, rng: np.random.Generator) -> Any:
         """Return the coefficients of the pieces, (n_workers, n_segments * n_blocks).
 
         assignment : (n_blocks, n_workers) of 0 and 1; where it is 0, so are they
         """
-        raise NotImplementedError
 
     @classmethod
     def for_load(cls, n_workers: int, load: int, n_segments: int = 1) -> list[dict[str, Any]]:
@@ -82,9 +83,9 @@ class VectorCode(DesignCode):
     segment that is the constant coefficient of Kadhe, Koyluoglu & Ramchandran (ISIT 2019).
     """
 
+    @abstractmethod
     def draw(self, shape: tuple[int, int], rng: np.random.Generator) -> Matrix:
         """Return the vectors, of this shape; none of them is 0."""
-        raise NotImplementedError
 
     def weighted(self, assignment: Assignment, n_segments: int, rng: np.random.Generator) -> Any:
         """Weight segment u by ``vectors[i, u]`` in all blocks of worker i."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import os
 import signal
+from abc import ABC, abstractmethod
 from typing import Any
 
 from .base import Fault, Moment, check_seconds
 from .timer import continue_after
 
 
-class ProcessFault(Fault):
+class ProcessFault(Fault, ABC):
     """Something that happens to the process as a whole, at any moment of its life.
 
     away        : seconds until it goes on, infinite if it never does
@@ -29,9 +30,9 @@ class ProcessFault(Fault):
         self.at = at
         super().__init__(**rest)
 
+    @abstractmethod
     def strike(self) -> None:
         """Do it to this process."""
-        raise NotImplementedError
 
 
 class Kill(ProcessFault):
