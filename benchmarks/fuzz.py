@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import importlib
 import os
 import shutil
 import sys
@@ -34,6 +35,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from fuzzing.kinds import KINDS, Kind
 from fuzzing.server import Verdict, judge
+
+MODULES = (
+    *("matplotlib.pyplot", "scipy.sparse.linalg", "xarray"),
+    *(f"mpicode.{part}" for part in ("config", "report", "results", "train", "train.arrivals")),
+    *(f"mpicode.cli.{command}" for command in ("data", "data_import", "export", "run", "simulate")),
+    *(f"mpicode.datasets.{part}" for part in ("check", "convert", "info")),
+    *(f"mpicode.datasets.importers.{part}" for part in ("csv", "idx", "npy", "svmlight")),
+)
 
 
 def main() -> int:
@@ -86,15 +95,8 @@ def _parser() -> argparse.ArgumentParser:
 def _load_everything() -> None:
     """Import now what the children would otherwise import again and again."""
     os.environ.update(MPLBACKEND="Agg", OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
-    import matplotlib.pyplot
-    import scipy.sparse.linalg
-    import xarray
-
-    from mpicode import config, report, results, train
-    from mpicode.cli import data, export, run, simulate
-    from mpicode.datasets import check, convert, info
-    from mpicode.datasets.importers import csv, idx, npy, svmlight
-
+    for name in MODULES:
+        importlib.import_module(name)
     warnings.simplefilter("default")
     gc.collect()
     gc.freeze()

@@ -248,10 +248,13 @@ class Config:
     ) -> Config:
         """Read TOML text whose relative paths are relative to ``folder``."""
         try:
-            tables = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigError(f"{source}: not TOML: {str(error).lower()}") from None
-        return cls.from_dict(override(tables, overrides), folder)
+            try:
+                tables = tomllib.loads(text)
+            except ValueError as error:  # of TOML, or of a number of thousands of digits
+                raise ConfigError(f"{source}: not TOML: {str(error).lower()}") from None
+            return cls.from_dict(override(tables, overrides), folder)
+        except RecursionError:
+            raise ConfigError(f"{source}: tables or lists are nested too deeply") from None
 
     @classmethod
     def from_dict(cls, tables: Mapping[str, Any], folder: str | Path = ".") -> Config:
@@ -297,21 +300,28 @@ class Config:
         )
 
     def _resolved(self, folder: Path) -> Config:
-        def absolute(path: str) -> str:
-            return str((folder / Path(path).expanduser()).resolve())
+        def absolute(key: str, path: str) -> str:
+            try:
+                return str((folder / Path(path).expanduser()).resolve())
+            except (OSError, RuntimeError, ValueError) as error:
+                raise ConfigError(f"{key}: {path[:40]!r} is no path: {error}") from None
 
-        def absolute_if_any(path: str | None) -> str | None:
-            return None if path is None else absolute(path)
+        def absolute_if_any(key: str, path: str | None) -> str | None:
+            return None if path is None else absolute(key, path)
 
         data = dataclasses.replace(
-            self.data, path=absolute(self.data.path), test=absolute_if_any(self.data.test)
+            self.data,
+            path=absolute("data.path", self.data.path),
+            test=absolute_if_any("data.test", self.data.test),
         )
         delays = copy.deepcopy(self.delays)
         if isinstance(delays.parameters.get("path"), str):
-            delays.parameters["path"] = absolute(delays.parameters["path"])
-        output = dataclasses.replace(self.output, path=absolute_if_any(self.output.path))
+            delays.parameters["path"] = absolute("delays.path", delays.parameters["path"])
+        output = dataclasses.replace(
+            self.output, path=absolute_if_any("output.path", self.output.path)
+        )
         checkpoint = dataclasses.replace(
-            self.checkpoint, path=absolute_if_any(self.checkpoint.path)
+            self.checkpoint, path=absolute_if_any("checkpoint.path", self.checkpoint.path)
         )
         return dataclasses.replace(
             self, data=data, delays=delays, output=output, checkpoint=checkpoint
@@ -342,7 +352,7 @@ def _change(text: str) -> tuple[str, str, Any]:
         raise ConfigError(f"--set {text}: wants table.key=value")
     try:
         return table, name, tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except ValueError:
         return table, name, value.strip()
 
 

@@ -12,8 +12,8 @@ PACKAGE = Path(__file__).parents[1] / "mpicode"
 # lines, nothing on its own line but itself, and nothing above.
 LEVELS = (
     ("errors", "outcomes"),
-    ("registry", "disk", "watch"),
-    ("kernels", "config", "supervise"),
+    ("registry", "disk", "watch", "probe", "seal"),
+    ("kernels", "config", "supervise", "hdf5"),
     ("codes", "problems", "optimizers", "pool", "datasets", "results", "facts"),
     ("train", "report", "launch", "checkup"),
     ("cli",),
@@ -23,8 +23,8 @@ LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}
 
 # What these must not see although it stands below them.
 NEVER = {
-    "codes": {"config", "supervise", "watch"},
-    "problems": {"config", "supervise", "watch"},
+    "codes": {"config", "supervise", "watch", "probe", "seal", "hdf5"},
+    "problems": {"config", "supervise", "watch", "probe", "seal", "hdf5"},
     "pool": {"config"},
     "report": {"train", "pool", "codes", "problems", "optimizers", "datasets"},
 }
@@ -36,6 +36,8 @@ DOORS = {
         "datasets/",
         "results/",
         "facts.py",  # its version
+        "hdf5.py",  # opens it for both
+        "probe.py",  # sees whether it survives a file
         "checkup.py",  # tries whether a folder can be written and locked
     },
     "matplotlib": {"report/"},

@@ -85,7 +85,12 @@ def _type(rng: np.random.Generator, pick: Pick, file: h5py.File, name: str) -> s
 def _shape(rng: np.random.Generator, pick: Pick, file: h5py.File, name: str) -> str:
     item = file[name]
     dtype = item.dtype if isinstance(item, h5py.Dataset) else np.dtype("f8")
-    if isinstance(item, h5py.Dataset) and item.dtype.kind in "fiu" and item.ndim and rng.random() < 0.5:
+    if (
+        isinstance(item, h5py.Dataset)
+        and item.dtype.kind in "fiu"
+        and item.ndim
+        and rng.random() < 0.5
+    ):
         values = item[()]
         values = pick([values[:-1], values[None], values[..., None], values.ravel(), values.T])
         del file[name]
@@ -189,7 +194,13 @@ def _attribute(rng: np.random.Generator, pick: Pick, file: h5py.File, name: str)
         [
             *(0, 1, 2, 3, -1, 2**31, 2**63 - 1, np.uint64(2**64 - 1), 0.5, np.nan, np.inf, True),
             *("", "x" * 5000, "\u00e9\n\r\t", "binary", "[code]\nn_stragglers = 'x'", "a\nb"),
-            *(b"\xff\xfe", np.bytes_(b"\xff\xff\xff"), np.array([1, 2, 3]), np.ones((2, 2)), np.empty(0)),
+            *(
+                b"\xff\xfe",
+                np.bytes_(b"\xff\xff\xff"),
+                np.array([1, 2, 3]),
+                np.ones((2, 2)),
+                np.empty(0),
+            ),
             np.array(["a", "b"], dtype=object),
             np.array([2**40, 2**40]),
             np.array([-1, -1]),

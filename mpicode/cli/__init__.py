@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Sequence
 
 from .. import __version__
-from ..errors import MpicodeError, WorkerFailed
+from ..errors import GaveUp, MpicodeError, WorkerFailed
 
 _DEBUG = "MPICODE_DEBUG"
 
@@ -55,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def report_error(error: Exception) -> int:
     """Say what went wrong, in one line unless it is a bug, and return the exit code for it."""
+    if isinstance(error, MemoryError):
+        error = GaveUp(f"out of memory: {error}")
     if not isinstance(error, MpicodeError) or os.environ.get(_DEBUG) == "1":
         traceback.print_exception(error)
     if isinstance(error, MpicodeError):

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ..disk import Disk
 from ..errors import DataError
+from ..seal import checked_chunks, seal
 from .content import ContentHash
 from .layout import Meta
 
@@ -118,7 +119,10 @@ class FileWriter:
     def finish(self) -> None:
         """Write the attributes and bring everything to the disk."""
         replace(self.meta, content=self.hash.hexdigest()).write(self.file)
+        self.file.flush()
+        chunks = checked_chunks(self.file)
         self.file.close()
+        seal(self.disk, chunks)
         self.disk.finish()
 
     def abandon(self) -> None:

@@ -53,29 +53,6 @@ class Meta:
             group.attrs[key] = value
 
 
-def reason(error: BaseException) -> str:
-    """Return the part of an HDF5 error that says something: what stands in its parentheses."""
-    text = " ".join(str(error).split())
-    if "filter returned failure" in text or "Fletcher32" in text:
-        return "damaged, its checksum does not match"
-    inner = text.partition("(")[2].rpartition(")")[0]
-    return inner or text
-
-
-def open_file(path: Path) -> h5py.File:
-    """Open an HDF5 file to read, without a lock, so that many ranks can on any file system."""
-    if path.is_dir():
-        raise DataError(f"{path}: is a folder, not a dataset file")
-    try:
-        return h5py.File(path, "r", locking=False)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except PermissionError:
-        raise DataError(f"{path}: permission denied") from None
-    except OSError as error:
-        raise DataError(f"{path}: not a whole HDF5 file: {reason(error)}") from error
-
-
 def _attribute(file: h5py.File, path: Path, key: str, kind: type[Any], default: Any = None) -> Any:
     """Return one attribute as ``kind``; without a default it must be there."""
     if key not in file.attrs:
@@ -97,8 +74,7 @@ def read_meta(file: h5py.File, path: Path) -> Meta:
     schema = _attribute(file, path, "schema", int)
     if schema != SCHEMA:
         raise DataError(f"{path}: schema {schema}, this mpicode reads schema {SCHEMA}")
-    if "X" not in file or "y" not in file:
-        missing = "X" if "X" not in file else "y"
+    for missing in {"X", "y"} - set(file):
         raise DataError(f"{path}: no {missing!r} in it, so not a dataset file")
     task = _attribute(file, path, "task", str)
     if task not in TASKS:

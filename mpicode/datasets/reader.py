@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError
+from ..hdf5 import reading
 from .rows import RowFile
 from .shards import Shard, shards_of
 
@@ -144,6 +145,9 @@ class Dataset:
                 self._open.pop(next(iter(self._open))).close()
             shard = self.shards[number]
             part = RowFile(shard.path)
+            if part.virtual:
+                part.close()
+                raise DataError(f"{shard.path}: a shard of {self.path} that joins others itself")
             for name, ours, theirs in (
                 ("rows", shard.stop - shard.start, part.n_samples),
                 ("features", self.n_features, part.n_features),
@@ -161,7 +165,8 @@ class Dataset:
     @property
     def answer(self) -> npt.NDArray[Any] | None:
         """The parameters (n_features,) a synthetic dataset was made with, else None."""
-        return self._head.file["answer"][:] if "answer" in self._head.file else None
+        with reading(self.path, "answer"):
+            return self._head.file["answer"][:] if "answer" in self._head.file else None
 
     @property
     def fingerprint(self) -> str:

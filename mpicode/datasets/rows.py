@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError
-from .layout import STORED_DTYPES, open_file, read_meta, reason
+from ..hdf5 import dataset, member, open_file, reading, see_all_stored
+from .layout import STORED_DTYPES, read_meta
 
 Array = npt.NDArray[Any]
 
@@ -18,25 +19,22 @@ SLAB_BYTES = 1 << 20
 
 
 def _dataset(parent: h5py.Group, name: str, path: Path, n_dimensions: int) -> h5py.Dataset:
-    dataset = parent.get(name)
-    label = f"{parent.name.strip('/')}/{name}".lstrip("/")
-    if not isinstance(dataset, h5py.Dataset):
-        raise DataError(f"{path}: {label} is not there or no dataset")
-    if dataset.ndim != n_dimensions:
-        raise DataError(f"{path}: {label} has {dataset.ndim} dimensions, not {n_dimensions}")
-    return dataset
+    found = dataset(parent, name, path, n_dimensions)
+    if not found.is_virtual:
+        see_all_stored(found, path)
+    return found
 
 
-def _kind(dataset: h5py.Dataset, path: Path, allowed: str) -> None:
-    if dataset.dtype.kind not in allowed:
+def _kind(array: h5py.Dataset, path: Path, allowed: str) -> None:
+    if array.dtype.kind not in allowed:
         wanted = " or ".join({"i": "integer", "u": "unsigned", "f": "float"}[k] for k in allowed)
-        name = dataset.name.lstrip("/")
-        raise DataError(f"{path}: {name} holds {dataset.dtype}, wants {wanted} numbers")
+        name = array.name.lstrip("/")
+        raise DataError(f"{path}: {name} holds {array.dtype}, wants {wanted} numbers")
 
 
-def _native(dataset: h5py.Dataset) -> np.dtype[Any]:
-    """Return the type of a dataset in the byte order of this machine."""
-    dtype: np.dtype[Any] = dataset.dtype
+def _native(array: h5py.Dataset) -> np.dtype[Any]:
+    """Return the type of an array in the byte order of this machine."""
+    dtype: np.dtype[Any] = array.dtype
     return dtype.newbyteorder("=")
 
 
@@ -45,14 +43,15 @@ class RowFile:
 
     Attributes: ``n_samples``, ``n_features``, ``sparse``, ``stored`` (the dtype in the file),
     ``dtype`` (what `read` gives unless asked otherwise), ``scale`` (None or the factor for
-    integers), ``meta``.
+    integers), ``meta``, ``virtual`` (names of the arrays that only point to other files).
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.file = open_file(path)
         try:
-            self._open()
+            with reading(path):
+                self._open()
         except BaseException:
             self.file.close()
             raise
@@ -63,19 +62,22 @@ class RowFile:
         self.y = _dataset(file, "y", path, 1)
         _kind(self.y, path, "f" if self.meta.task == "regression" else "iu")
         self.n_samples = int(self.y.shape[0])
-        self.sparse = isinstance(file["X"], h5py.Group)
-        values = self._open_csr(file["X"]) if self.sparse else self._open_dense()
+        X = member(file, "X", path)
+        self.sparse = isinstance(X, h5py.Group)
+        values = self._open_csr(X) if self.sparse else self._open_dense()
         self.values = values
         self.stored = _native(values)
         if self.stored.name not in STORED_DTYPES:
             raise DataError(f"{path}: X holds {self.stored}, wants {', '.join(STORED_DTYPES)}")
         self.dtype = np.dtype(np.float32) if self.stored.kind in "iu" else self.stored
-        scale = file["X"].attrs.get("scale")
+        scale = X.attrs.get("scale")
         if scale is not None and not (
             isinstance(scale, (int, float, np.number)) and np.isfinite(scale) and scale != 0
         ):
             raise DataError(f"{path}: attribute 'scale' of X must be a number, got {scale!r}")
         self.scale = None if scale is None else float(scale)
+        arrays = (self.y, values, self.indices) if self.sparse else (self.y, values)
+        self.virtual = [array.name.lstrip("/") for array in arrays if array.is_virtual]
 
     def _open_dense(self) -> h5py.Dataset:
         X = _dataset(self.file, "X", self.path, 2)
@@ -109,27 +111,23 @@ class RowFile:
         self.n_features = int(shape[1])
         return data
 
-    def _fill(self, out: Array, dataset: h5py.Dataset, start: int, rows: str) -> Array:
-        """Read ``dataset[start : start + len(out)]`` into ``out``, converting a slab at a time."""
+    def _fill(self, out: Array, array: h5py.Dataset, start: int, rows: str) -> Array:
+        """Read ``array[start : start + len(out)]`` into ``out``, converting a slab at a time."""
         if out.size == 0:
             return out
-        try:
-            if out.dtype == dataset.dtype:
-                dataset.read_direct(out, np.s_[start : start + len(out)])
+        with reading(self.path, f"{array.name.lstrip('/')}, {rows}"):
+            if out.dtype == array.dtype:
+                array.read_direct(out, np.s_[start : start + len(out)])
             else:
                 # NumPy converts several times faster than HDF5 does on the way.
                 slab = max(SLAB_BYTES // (out.nbytes // len(out)), 1)
                 for at in range(0, len(out), slab):
                     end = min(at + slab, len(out))
-                    block = dataset[start + at : start + end]
+                    block = array[start + at : start + end]
                     out[at:end] = block
                     if out.dtype.kind == "i" and not np.array_equal(out[at:end], block):
-                        raise DataError(f"{self.path}: {dataset.name}, {rows}: beyond {out.dtype}")
-        except (OSError, RuntimeError) as error:
-            name = dataset.name.lstrip("/")
-            raise DataError(
-                f"{self.path}: {name}, {rows}: cannot be read: {reason(error)}"
-            ) from error
+                        name = array.name.lstrip("/")
+                        raise DataError(f"{self.path}: {name}, {rows}: beyond {out.dtype}")
         return out
 
     def read_stored(self, start: int, stop: int) -> tuple[tuple[Array, ...], Array]:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError
+from ..hdf5 import reading
 from .rows import RowFile
 
 
@@ -31,14 +32,17 @@ class Shard:
 def shards_of(head: RowFile) -> list[Shard]:
     """Return the shards a file joins, by their rows; none for a file with rows of its own."""
     if not head.y.is_virtual:
-        if head.values.is_virtual:
-            raise DataError(f"{head.path}: X is a virtual dataset and y is not, both must be")
+        if head.virtual:
+            raise DataError(
+                f"{head.path}: {head.virtual[0]} is a virtual dataset and y is not, both must be"
+            )
         return []
     shards = []
-    for source in head.y.virtual_sources():
-        low, high = source.vspace.get_select_bounds()
-        # The names are relative to the joining file, so that both can be moved together.
-        shards.append(Shard(head.path.parent / source.file_name, int(low[0]), int(high[0]) + 1))
+    with reading(head.path, "the list of its shards"):
+        for source in head.y.virtual_sources():
+            low, high = source.vspace.get_select_bounds()
+            # The names are relative to the joining file, so that both can be moved together.
+            shards.append(Shard(head.path.parent / source.file_name, int(low[0]), int(high[0]) + 1))
     shards.sort(key=lambda shard: shard.start)
     row = 0
     for shard in shards:

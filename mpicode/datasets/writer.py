@@ -23,9 +23,11 @@ import numpy.typing as npt
 from .. import __version__
 from ..disk import Disk, sync
 from ..errors import ConfigError, DataError
+from ..hdf5 import reason
+from ..seal import checked_chunks, seal
 from .content import ContentHash
 from .filling import FileWriter, Shape
-from .layout import STORED_DTYPES, Meta, reason
+from .layout import STORED_DTYPES, Meta
 from .shards import join_shards, shard_name
 
 Array = npt.NDArray[Any]
@@ -173,6 +175,9 @@ class DatasetWriter:
                 join_shards(file, self._shards, names, self.shape.n_features, self.shape.scale)
                 self._add_extra(file)
                 replace(self.meta, content=self._hash.hexdigest()).write(file)
+                file.flush()
+                chunks = checked_chunks(file)
+            seal(disk, chunks)
             disk.finish()
         finally:
             disk.close()

@@ -95,15 +95,3 @@ def store_code(group: h5py.Group, arrays: Mapping[str, Any]) -> None:
                 sparse[part] = getattr(rows, part)
         else:
             group[name] = np.asarray(array)
-
-
-def load_code(group: h5py.Group) -> dict[str, Any]:
-    """Return the arrays of a code as they were given to `store_code`."""
-    arrays: dict[str, Any] = {}
-    for name, item in group.items():
-        if isinstance(item, h5py.Group):
-            parts = (item["data"][()], item["indices"][()], item["indptr"][()])
-            arrays[name] = sp.csr_array(parts, shape=tuple(item.attrs["shape"]))
-        else:
-            arrays[name] = item[()]
-    return arrays

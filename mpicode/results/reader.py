@@ -11,7 +11,8 @@ import h5py
 import numpy as np
 
 from ..errors import ConfigError, DataError
-from .layout import load_code
+from ..hdf5 import open_file, reading
+from .arrays import RunArrays
 from .schema import SCHEMA
 
 
@@ -62,92 +63,50 @@ class RunData:
 def read_run(path: str | os.PathLike[str]) -> RunData:
     """Read the run file at ``path``, which may be the ``.part`` of a live or crashed run.
 
-    Raises `DataError` where the file is missing, truncated, no HDF5, or no run file.
+    Raises `DataError` where the file is missing, damaged, no HDF5, or no run file.
     """
     path = Path(path)
     if not path.is_file():
         part = path.with_name(path.name + ".part")
         hint = f"; an unfinished run is in {part}" if part.is_file() else ""
         raise DataError(f"{path}: no such file{hint}")
-    try:
-        # A live file is locked by its writer; reading it is safe up to the last flush.
-        with h5py.File(path, "r", locking=False) as file:
-            if file.attrs.get("schema") != SCHEMA or "iterations" not in file:
-                raise DataError(
-                    f"{path}: not a run file of schema {SCHEMA}, "
-                    f"its schema is {file.attrs.get('schema', 'missing')}"
-                )
-            return _read(path, file)
-    except (OSError, KeyError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{path}: cannot be read as a run file: {reason}") from None
+    # A live file is locked by its writer; reading it is safe up to the last flush.
+    with open_file(path) as file, reading(path):
+        schema = file.attrs.get("schema", "missing")
+        if not isinstance(schema, int | np.integer) or schema != SCHEMA or "iterations" not in file:
+            raise DataError(
+                f"{path}: not a run file of schema {SCHEMA}, its schema is {_plain(schema)}"
+            )
+        return _read(path, file)
 
 
 def _read(path: Path, file: h5py.File) -> RunData:
     attrs = {name: _plain(value) for name, value in file.attrs.items()}
-    rows = _rows if attrs["complete"] else _rows_so_far
-    iterations = {name: rows(column) for name, column in file["iterations"].items()}
-    workers = {name: rows(column) for name, column in file["workers"].items() if name != "worker"}
+    for name, kind in (("complete", bool), ("outcome", str), ("config", str)):
+        if not isinstance(attrs.setdefault(name, kind()), kind):
+            raise DataError(f"{path}: attribute {name!r} must be {kind.__name__}")
+    arrays = RunArrays(path, file, attrs["complete"])
+    iterations, workers = arrays.iterations(), arrays.workers()
     # Caught between two columns, a live file has some longer than others.
-    whole = min(len(column) for column in (*iterations.values(), *workers.values()))
-    del workers["iteration"]
+    lengths = {len(column) for column in (*iterations.values(), *workers.values())}
+    if attrs["complete"] and len(lengths) > 1:
+        raise DataError(f"{path}: its columns have {min(lengths)} to {max(lengths)} rows")
+    whole = min(lengths)
+    n_workers = workers["arrived"].shape[1]
     return RunData(
         path=path,
         attrs=attrs,
         iterations={name: column[:whole] for name, column in iterations.items()},
         workers={name: column[:whole] for name, column in workers.items()},
-        messages=rows(file["messages"]),
-        events=_decoded(rows(file["events"])),
-        parameters=_rows(file["parameters"]) if "parameters" in file else None,
-        codes=[
-            {"iteration": int(group.attrs["iteration"]), **load_code(group)}
-            for _, group in sorted(file["code"].items(), key=lambda item: int(item[0]))
-        ],
+        messages=arrays.messages(n_workers),
+        events=arrays.events(),
+        parameters=arrays.parameters(),
+        codes=arrays.codes(n_workers),
     )
-
-
-def _rows(dataset: h5py.Dataset) -> np.ndarray:
-    rows: np.ndarray = dataset[()]
-    return rows
-
-
-def _rows_so_far(dataset: h5py.Dataset) -> np.ndarray:
-    """Return the rows of a dataset whose writer may have been killed in the middle of a flush.
-
-    HDF5 writes chunks before it writes how many rows there are. So within those rows a chunk cut in
-    two is right, although its checksum is not; only what came with the last flush may be missing.
-    """
-    try:
-        return _rows(dataset)
-    except OSError:
-        parts = [np.empty((0, *dataset.shape[1:]), dataset.dtype)]
-        for start in range(0, len(dataset), dataset.chunks[0]):
-            try:
-                parts.append(dataset[start : start + dataset.chunks[0]])
-            except OSError:
-                try:
-                    parts.append(_unchecked(dataset, start))
-                except (OSError, RuntimeError, ValueError):
-                    break
-        return np.concatenate(parts)
-
-
-def _unchecked(dataset: h5py.Dataset, start: int) -> np.ndarray:
-    """Return the rows of the chunk at ``start``, whatever its checksum says."""
-    _, stored = dataset.id.read_direct_chunk((start, *(0 for _ in dataset.shape[1:])))
-    checksum_bytes = 4
-    rows = np.frombuffer(stored[:-checksum_bytes], dataset.dtype).reshape(dataset.chunks)
-    return rows[: len(dataset) - start]
 
 
 def _plain(value: Any) -> Any:
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
-
-
-def _decoded(events: np.ndarray) -> np.ndarray:
-    for field in ("kind", "detail"):
-        events[field] = [text.decode(errors="replace") for text in events[field]]
-    return events
 
 
 def open_run(path: str | os.PathLike[str]) -> Any:

@@ -17,6 +17,7 @@ import numpy as np
 from ..disk import lock, refusal, reserve, sync, trim
 from ..errors import DataError
 from ..outcomes import Outcome
+from ..seal import checked_chunks, seal
 from .layout import append, lay_out, room_for, store_code
 from .reader import RunData
 from .schema import COLUMNS, EVENT, MESSAGE, MISSING, WORKER_COLUMNS
@@ -230,8 +231,11 @@ class RunWriter:
             self._file.attrs.update({**attrs, "complete": complete, "outcome": outcome})
             self._file.flush()
             used = self._file.id.get_filesize()
+            chunks = checked_chunks(self._file)
             self._file.close()
             trim(self._handle, used)
+            with self.part.open("r+b") as raw:
+                seal(raw, chunks)
             os.fsync(self._handle)
             self.part.replace(self.path)
             self._unlock()
