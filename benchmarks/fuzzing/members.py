@@ -85,12 +85,8 @@ def _type(rng: np.random.Generator, pick: Pick, file: h5py.File, name: str) -> s
 def _shape(rng: np.random.Generator, pick: Pick, file: h5py.File, name: str) -> str:
     item = file[name]
     dtype = item.dtype if isinstance(item, h5py.Dataset) else np.dtype("f8")
-    if (
-        isinstance(item, h5py.Dataset)
-        and item.dtype.kind in "fiu"
-        and item.ndim
-        and rng.random() < 0.5
-    ):
+    numbers = isinstance(item, h5py.Dataset) and item.dtype.kind in "fiu" and item.ndim
+    if numbers and rng.random() < 0.5:
         values = item[()]
         values = pick([values[:-1], values[None], values[..., None], values.ravel(), values.T])
         del file[name]

@@ -7,21 +7,8 @@ from pathlib import Path
 import numpy as np
 
 # Where HDF5 keeps what the rest hangs on: superblock, object headers, indices, heaps.
-MARKS = (b"OHDR", b"TREE", b"SNOD", b"HEAP", b"GCOL", b"FAHD", b"FADB", b"EAHD", b"EADB", b"OCHK")
-INTERESTING = (
-    0,
-    1,
-    0x7F,
-    0x80,
-    0xFF,
-    0x7FFF,
-    0xFFFF,
-    2**31 - 1,
-    2**31,
-    2**32 - 1,
-    2**40,
-    2**63 - 1,
-)
+MARKS = (b"OHDR", b"TREE", b"SNOD", b"HEAP", b"GCOL", b"mpicode seal")
+INTERESTING = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**63)
 
 
 def damage(rng: np.random.Generator, path: Path) -> str:

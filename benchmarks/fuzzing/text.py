@@ -8,56 +8,24 @@ from pathlib import Path
 import numpy as np
 
 VALUES = (
-    *(
-        "0",
-        "1",
-        "-1",
-        "2",
-        "3",
-        "7",
-        "1e308",
-        "-1e308",
-        "5e-324",
-        "nan",
-        "inf",
-        "-inf",
-        "1.5",
-        "true",
-    ),
-    *(
-        "9223372036854775807",
-        "9223372036854775808",
-        "-9223372036854775809",
-        "2147483648",
-        "1000000",
-    ),
-    *("9" * 5000, "1e99999", "0x" + "f" * 40, "4294967296", "100000000000000"),
+    *("0", "1", "-1", "2", "3", "7", "0.5", "1.5", "1000000", "1e308", "-1e308", "5e-324"),
+    *("nan", "inf", "-inf", "true", "2147483648", "4294967296", "100000000000000"),
+    *("9223372036854775807", "9223372036854775808", "-9223372036854775809"),
+    *("9" * 5000, "1e99999", "0x" + "f" * 40),
     *('""', '"x"', '"' + "a" * 10000 + '"', '"\\u0000"', '"\\n"', '"../.."', '"/dev/null"', '"."'),
     *("[]", "{}", "[1, 2]", '["a", 1]', "[[[[1]]]]", "{a = {b = {c = 1}}}", "[" * 300 + "]" * 300),
     *("1979-05-27T07:32:00Z", "07:32:00", "1979-05-27"),
 )
 NOISE = (
-    "\0",
-    "=",
-    "[",
-    "]",
-    '"',
-    "'''",
-    "\n",
-    "#",
-    "\u2028",
-    "\u00e9",
-    "\ud7ff",
-    "\\",
-    ".",
-    "[[x]]\n",
+    *("\0", "=", "[", "]", '"', "'''", "\n", "#", "\\", ".", "[[x]]\n"),
+    *("\u2028", "\u00e9", "\ud7ff"),
 )
 
 
 def damage(rng: np.random.Generator, path: Path) -> str:
     """Damage the text in one to three ways drawn from ``rng``; return what was done."""
     text, told = path.read_text(), []
-    for _ in range(int(rng.integers(1, 4))):
+    for _ in range(int(rng.choice([1, 1, 1, 1, 2, 3]))):
         way = WAYS[int(rng.integers(len(WAYS)))]
         text, done = way(rng, text)
         told.append(done)
@@ -80,6 +48,18 @@ def _value(rng: np.random.Generator, text: str) -> tuple[str, str]:
     value = _pick(rng, VALUES)
     lines[i] = f"{key} = {value}"
     return "\n".join(lines), f"{key} = {value[:40]}"
+
+
+def _nudge(rng: np.random.Generator, text: str) -> tuple[str, str]:
+    """Make one number a little larger or smaller, so that much else still fits."""
+    found = list(re.finditer(r"(?<= = )-?[0-9.e-]+$", text, re.MULTILINE))
+    if not found:
+        return text, "no number left"
+    match = found[int(rng.integers(len(found)))]
+    old = float(match[0])
+    new = [old * 2, old * 10, old / 3, -old, old + 1, old - 1, 0.0][int(rng.integers(7))]
+    told = f"{int(new)}" if "." not in match[0] and "e" not in match[0] else f"{new!r}"
+    return text[: match.start()] + told + text[match.end() :], f"{match[0]} is now {told}"
 
 
 def _drop(rng: np.random.Generator, text: str) -> tuple[str, str]:
@@ -132,4 +112,7 @@ def _table(rng: np.random.Generator, text: str) -> tuple[str, str]:
     return text.replace(head, new, 1), f"{head} is now {new}"
 
 
-WAYS = (_value, _value, _value, _value, _drop, _double, _noise, _cut, _deep, _table)
+WAYS = (
+    *(_value, _value, _value, _value, _nudge, _nudge, _nudge, _nudge),
+    *(_drop, _double, _noise, _cut, _deep, _table),
+)

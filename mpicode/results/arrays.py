@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..errors import DataError
-from ..hdf5 import dataset, label, member, rows_stored, see_all_stored
+from ..hdf5 import dataset, label, member, reading, rows_stored, see_all_stored
 from ..outcomes import Outcome
 from .schema import EVENT, ITERATION_COLUMNS, MESSAGE, WORKER_COLUMNS
 
@@ -80,7 +80,10 @@ class RunArrays:
         return [self._code(self._group(group, name), n_workers) for _, name in numbers]
 
     def _code(self, group: h5py.Group, n_workers: int) -> dict[str, Any]:
-        code: dict[str, Any] = {"iteration": int(group.attrs["iteration"])}
+        iteration = group.attrs["iteration"]
+        if not isinstance(iteration, np.integer):
+            raise DataError(f"{self.path}: {group.name} starts at iteration {iteration!r}")
+        code: dict[str, Any] = {"iteration": int(iteration)}
         for name in group:
             found = member(group, name, self.path)
             if isinstance(found, h5py.Group):
@@ -128,14 +131,15 @@ class RunArrays:
         return self._read(found)
 
     def _read(self, found: h5py.Dataset) -> np.ndarray:
+        name = found.name.lstrip("/")
         if found.is_virtual:
-            name = found.name.lstrip("/")
             raise DataError(f"{self.path}: {name} is stored in other files, which are not read")
-        if self.complete or found.chunks is None:
-            see_all_stored(found, self.path)
-            rows: np.ndarray = found[()]
-            return rows
-        return _rows_so_far(found)
+        with reading(self.path, name):
+            if self.complete or found.chunks is None:
+                see_all_stored(found, self.path)
+                rows: np.ndarray = found[()]
+                return rows
+            return _rows_so_far(found)
 
 
 def _rows_so_far(found: h5py.Dataset) -> np.ndarray:

@@ -46,7 +46,7 @@ def test_a_sound_file_has_no_problems(tmp_path, rows, write):
 
 def test_what_is_no_dataset_file(tmp_path):
     refuses(tmp_path / "none.h5", r"none\.h5: no such file")
-    refuses(tmp_path, "is a folder, not a dataset file")
+    refuses(tmp_path, "is a folder, not an HDF5 file")
     (tmp_path / "text.h5").write_text("hello\n" * 500)
     refuses(tmp_path / "text.h5", r"text\.h5: not a whole HDF5 file: file signature not found")
     (tmp_path / "empty.h5").write_bytes(b"")

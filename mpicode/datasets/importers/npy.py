@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, BinaryIO, cast
 
 import numpy as np
@@ -23,6 +24,9 @@ from .stream import BLOCK_BYTES, naming, opened
 
 Array = npt.NDArray[Any]
 
+# What numpy raises on a damaged header or member, beside what `naming` knows.
+_NO_ARRAYS = (ValueError, TokenError, RecursionError, MemoryError, KeyError)
+
 
 def _header(stream: BinaryIO, name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Read the header of an npy stream: shape, whether by columns, dtype."""
@@ -32,7 +36,7 @@ def _header(stream: BinaryIO, name: str) -> tuple[tuple[int, ...], bool, np.dtyp
             header = np.lib.format.read_array_header_1_0(stream)
         else:
             header = np.lib.format.read_array_header_2_0(stream)
-    except ValueError as error:
+    except _NO_ARRAYS as error:
         raise DataError(f"{name}: not a npy file: {error}") from error
     if header[2].hasobject:
         raise DataError(f"{name}: holds pickled Python objects, which are never loaded")
@@ -118,10 +122,14 @@ class CsrSource(Source):
     def __init__(self, path: Path, y: StreamArray, labels: Labels) -> None:
         self.path, self.y, self.labels = path, y, labels
         small = {}
-        with naming(path), np.load(path, allow_pickle=False) as archive:
-            for key in ("format", "shape", "indptr"):
-                if key in archive:
-                    small[key] = archive[key]
+        with naming(path):
+            try:
+                with np.load(path, allow_pickle=False) as archive:
+                    for key in ("format", "shape", "indptr"):
+                        if key in archive:
+                            small[key] = archive[key]
+            except _NO_ARRAYS as error:
+                raise DataError(f"{path}: not a sparse matrix of scipy: {error}") from error
         kind = small.get("format", np.array(b"csr")).item()
         if kind not in (b"csr", "csr"):
             raise DataError(
