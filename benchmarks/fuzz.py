@@ -62,7 +62,10 @@ def main() -> int:
             variants[name] = sorted(place.iterdir())
         for number in range(options.first * len(names), options.first * len(names) + options.count):
             name, case = names[number % len(names)], number // len(names)
-            verdict = _case(name, case, variants[name], Path(scratch), options)
+            try:
+                verdict = _case(name, case, variants[name], Path(scratch), options)
+            except KeyboardInterrupt:
+                break
             codes[verdict.code] += 1
             slowest, peak = max(slowest, verdict.seconds), max(peak, verdict.peak_mb)
             if verdict.fault:

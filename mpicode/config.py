@@ -12,6 +12,7 @@ import copy
 import dataclasses
 import math
 import os
+import re
 import tomllib
 import typing
 from collections.abc import Iterable, Mapping
@@ -21,6 +22,8 @@ from typing import Any, Literal
 
 from .errors import ConfigError
 from .registry import coerce, suggest
+
+_VERY_DEEP = re.compile(r"(?<![\w'\"-])(?:[\w'\"-]++[ \t]*+\.[ \t]*+){200}")
 
 
 @dataclass(frozen=True)
@@ -248,6 +251,9 @@ class Config:
     ) -> Config:
         """Read TOML text whose relative paths are relative to ``folder``."""
         try:
+            # tomllib takes time by the square of that depth
+            if _VERY_DEEP.search(text):
+                raise RecursionError
             try:
                 tables = tomllib.loads(text)
             except ValueError as error:  # of TOML, or of a number of thousands of digits

@@ -120,7 +120,9 @@ def see_that_it_opens(path: Path) -> None:
             [sys.executable, "-P", str(probe), str(path)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
             timeout=PROBE_SECONDS,
             check=False,
         )
@@ -128,5 +130,7 @@ def see_that_it_opens(path: Path) -> None:
         raise DataError(
             f"{path}: damaged, HDF5 is not done opening it after {PROBE_SECONDS:g} s"
         ) from None
+    if done.returncode == 1:
+        raise DataError(f"{path}: damaged: {' '.join(done.stderr.split())}")
     if done.returncode < 0:
         raise DataError(f"{path}: damaged, HDF5 crashes on it (signal {-done.returncode})")

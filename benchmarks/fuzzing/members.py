@@ -127,7 +127,9 @@ def _values(rng: np.random.Generator, pick: Pick, file: h5py.File, name: str) ->
     with np.errstate(all="ignore"):
         if item.dtype.kind in "iu":
             info = np.iinfo(item.dtype)
-            value = 7 if not np.isfinite(value) else int(np.clip(value, info.min, info.max))
+            value = min(max(int(value), info.min), info.max) if np.isfinite(value) else 7
+        else:
+            value = float(value)
         flat = values.reshape(-1)
         chosen = rng.random(flat.size) < pick([0.0, 0.1, 1.0])
         chosen[int(rng.integers(flat.size))] = True

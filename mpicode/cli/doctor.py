@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigError, GaveUp
 
 if TYPE_CHECKING:
+    from mpi4py.MPI import Intracomm
+
     from ..checkup import Problem
     from ..launch import Launcher
 
@@ -75,6 +77,8 @@ def _join(by: Launcher, *, as_json: bool) -> int:
     """Gather the facts of the ranks of this world; its rank 0 judges and prints them."""
     from pathlib import Path
 
+    import numpy as np
+
     from .. import checkup
     from ..facts import mpi_wheels
     from ..launch import check_world, leave
@@ -92,17 +96,32 @@ def _join(by: Launcher, *, as_json: bool) -> int:
             why = checkup.Problem(True, " ".join(str(error).split()), advice)
             _tell_of_no_world(why, _facts(library), as_json=as_json)
         return leave(2, by.rank)
-    ranks = comm.gather(_facts(library), root=0)
-    can_run = True
-    if ranks is not None:
+    ranks = _gathered(comm, _facts(library))
+    can_run = np.ones(1, np.int32)
+    if comm.Get_rank() == 0:
         problems = [
             *checkup.problems_of_world(ranks),
             *checkup.problems_of_installation(mpi_wheels()),
             *checkup.problems_of_folder(Path.cwd()),
         ]
         _tell(ranks, problems, as_json=as_json)
-        can_run = not any(problem.fatal for problem in problems)
-    return leave(0 if comm.bcast(can_run, root=0) else 2, comm.Get_rank())
+        can_run[0] = not any(problem.fatal for problem in problems)
+    comm.Bcast(can_run, root=0)
+    return leave(0 if can_run[0] else 2, comm.Get_rank())
+
+
+def _gathered(comm: Intracomm, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the facts of all ranks on rank 0, none elsewhere: as JSON, nothing is unpickled."""
+    import numpy as np
+
+    text = np.frombuffer(json.dumps(facts).encode(), np.uint8)
+    sizes = np.zeros(comm.Get_size(), np.int64)
+    comm.Gather(np.array([len(text)], np.int64), sizes, root=0)
+    texts = np.empty(sizes.sum(), np.uint8)
+    comm.Gatherv(text, (texts, sizes.tolist()), root=0)
+    if comm.Get_rank() > 0:
+        return []
+    return [json.loads(part.tobytes()) for part in np.split(texts, np.cumsum(sizes)[:-1])]
 
 
 def _facts(library: str) -> dict[str, Any]:
