@@ -21,6 +21,7 @@ import gc
 import importlib
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -49,6 +50,8 @@ def main() -> int:
     options = _parser().parse_args()
     names = options.only or list(KINDS)
     _load_everything()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)  # so that what was done is told
     began = time.monotonic()
     codes: Counter[int] = Counter()
     failed = 0

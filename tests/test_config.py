@@ -458,3 +458,28 @@ def test_another_name_takes_the_parameters_of_the_one_in_the_file_along():
     assert changed == {"code": {"name": "uncoded", "n_blocks": 18}, "run": {"n_workers": 9}}
     # the same name again changes nothing
     assert override(tables, ["code.name=cyclic"]) == tables
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "deep = " + "[" * 5000 + "]" * 5000,
+        "deep = " + "{a = " * 5000 + "1" + "}" * 5000,
+        "[" + "a." * 5000 + "a]",
+        "a." * 50_000 + "a = 1",
+    ],
+)
+def test_depth_that_nobody_means_is_one_line(text):
+    with pytest.raises(ConfigError, match="configuration: tables or lists are nested too deeply"):
+        Config.loads(text)
+
+
+def test_a_number_of_thousands_of_digits_is_one_line():
+    with pytest.raises(ConfigError, match="configuration: not TOML: exceeds the limit"):
+        Config.loads("a = " + "9" * 5000)
+
+
+@pytest.mark.parametrize("table", ["data", "output"])
+def test_what_is_no_path_is_named(tables, table):
+    with pytest.raises(ConfigError, match=rf"^{table}\.path: 'a\\x00b' is no path"):
+        Config.from_dict(tables(**{table: {"path": "a\0b"}}))

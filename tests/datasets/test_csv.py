@@ -217,3 +217,8 @@ def test_text_that_is_not_utf_8(tmp_path, command):
     (tmp_path / "a.csv").write_bytes(b"a,b\n1,\xff\xfe\n")
     with pytest.raises(DataError, match=r"a\.csv: is not UTF-8"):
         command(*f"import {tmp_path}/a.csv --label b --task binary -o {tmp_path}/o.h5".split())
+
+
+def test_a_nul_is_named(load):
+    with pytest.raises(DataError, match="line contains NUL"):
+        load("label,a\n1,2\n\x00,3\n", "--label", "label", "--task", "multiclass")

@@ -1,5 +1,7 @@
 """Every way to start a run, and every world that does not fit."""
 
+import re
+
 import h5py
 import numpy as np
 import pytest
@@ -99,6 +101,8 @@ def test_data_that_one_worker_cannot_read(run, config, tmp_path, kind):
     error = only_error(run(path, ranks=ranks).wait(), 3)
     assert "worker 1 (rank 2)" in error
     assert str(other) in error
+    if kind == "damaged":
+        assert re.search(r"other\.h5: X, rows \d+ to \d+: .* its checksum does not match", error)
 
 
 def damage(path):

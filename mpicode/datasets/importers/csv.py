@@ -6,7 +6,7 @@ Read twice: once for the classes, the categorical values and the rows to drop, o
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -58,6 +58,14 @@ class _Column:
     part: str | None = None
 
 
+def _without_nul(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the lines; the character 0, which HDF5's texts cannot hold, is an error."""
+    for line in lines:
+        if "\0" in line:
+            raise csv.Error("line contains NUL")
+        yield line
+
+
 @dataclass
 class _Block:
     """Rows without missing cells, as text: ``cells[column][row]``, and where each row came from."""
@@ -103,7 +111,7 @@ class CsvSource(Source):
         return first if self.options.header else [str(i) for i in range(len(first))]
 
     def _reader(self, text: Any) -> Any:
-        return csv.reader(text, delimiter=self.options.delimiter, strict=True)
+        return csv.reader(_without_nul(text), delimiter=self.options.delimiter, strict=True)
 
     def _find(self, name: str) -> int:
         if name in self._names:
