@@ -32,8 +32,8 @@ def main(path: str) -> int:
     except Exception:
         return 0  # whoever wants to read it hears of that
     with file:
-        look("/", file)
         try:
+            look("/", file)
             file.visititems(look)
         except Exception as error:
             print(error, file=sys.stderr)
