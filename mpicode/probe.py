@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import resource
 import sys
 from typing import Any
 
@@ -25,8 +26,12 @@ def look(name: str, item: Any) -> None:
                 item[() if item.nbytes <= MOST_BYTES else slice(1)]
 
 
-def main(path: str) -> int:
-    """Look at everything in the file; 1, and why on stderr, if not everything can be found."""
+def main(path: str, seconds: int) -> int:
+    """Look at everything in the file; 1, and why on stderr, if not everything can be found.
+
+    SIGXCPU ends it after so many ``seconds`` of processor time.
+    """
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     try:
         file = h5py.File(path, "r", locking=False)
     except Exception:
@@ -42,4 +47,4 @@ def main(path: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(sys.argv[1], int(sys.argv[2])))

@@ -92,7 +92,7 @@ def test_a_heap_on_which_hdf5_loops_or_dies_is_one_line(sealed, monkeypatch, out
     heap = whole.rindex(b"GCOL")
     whole[heap + 16 : heap + 400] = bytes(384)
     sealed.write_bytes(whole)
-    monkeypatch.setattr(seal, "PROBE_SECONDS", 2.0)
+    monkeypatch.setattr(seal, "PROBE_SECONDS", 2)
     with pytest.raises(DataError, match=r"a\.h5: (damaged|.*cannot be read)") as caught:
         open_file(sealed)
     assert "\n" not in str(caught.value)

@@ -12,6 +12,7 @@ def test_a_progress_line_every_few_seconds(monkeypatch, capsys):
         clock[0] += 0.25
         progress.iteration(
             {
+                "iteration": iteration,
                 "loss": 1 / (iteration + 1),
                 "n_arrived": 3,
                 "wait": 0.01,
@@ -33,8 +34,8 @@ def test_a_progress_bar_where_the_launcher_sees_a_terminal(monkeypatch, capsys):
     monkeypatch.setenv("MPICODE_TTY", "1")
     progress = Progress(2, 4)
     columns = {"loss": 0.5, "n_arrived": 3, "wait": 0.01, "test_accuracy": np.nan}
-    progress.iteration(columns, {})
-    progress.iteration(columns, {})
+    progress.iteration({"iteration": 0, **columns}, {})
+    progress.iteration({"iteration": 1, **columns}, {})
     progress.close()
     err = capsys.readouterr().err
     assert "2/2" in err
