@@ -139,7 +139,9 @@ def given_up(config: Path, text: str, code: int) -> list[str]:
     if output.exists():
         made = read_run(output)
         n = made.n_iterations
-        if not made.complete and n > 0:
+        if made.parameters is None:
+            wrong.append("a run file without parameters in the place of whole ones")
+        elif not made.complete and n > 0:
             # those of the last gradient; interrupted (mpirun ends its ranks) one step further
             good = [reference(config, n - 1), reference(config, n)]
             wrong += compare(made.parameters, min(good, key=lambda x: distance(x, made.parameters)))

@@ -112,6 +112,14 @@ def _run_once(
             )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    if job.outlived and told is not None:
+        error = "error: " * (told != 0)
+        print(
+            f"mpicode: {error}{command[0]} ended before the master did, so that its last words are "
+            f"lost; it left with exit code {told}, and the run file says how it went",
+            file=sys.stderr,
+            flush=True,
+        )
     if job.stopped_by is not None and (job.forced or told is None):
         return 128 + job.stopped_by
     if told is not None:
@@ -131,6 +139,7 @@ class _Job:
     ) -> None:
         self.stopped_by: int | None = None
         self.forced = False
+        self.outlived = False  # mpirun has ended, rank 0 has not
         self._command = command
         self._environment = environment
         self._deadline = None if limit_seconds is None else time.monotonic() + limit_seconds
@@ -161,12 +170,10 @@ class _Job:
 
     def _goes_on(self, code: int) -> bool:
         """Return whether to wait for rank 0 although mpirun has ended, by itself, with an error."""
-        return (
-            self._watch is not None
-            and code > 0
-            and not self.forced
-            and self._watch.outlives_mpirun()
-        )
+        if self._watch is None or code <= 0 or self.forced or not self._watch.outlives_mpirun():
+            return False
+        self.outlived = True
+        return True
 
     def _next_look(self) -> float | None:
         if self._watch is None:

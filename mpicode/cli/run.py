@@ -254,7 +254,10 @@ def _lead(config: Config, comm: Intracomm, resume: bool) -> int:
     from ..train.progress import Progress
     from . import report_error
     from .signals import StopRequest
+    from .speech import speak_anyway
 
+    if mpi.survives():
+        speak_anyway()
     stop = StopRequest()
     progress = Progress(config.run.iterations, config.run.n_workers)
     silent: list[int] = []
