@@ -22,7 +22,8 @@ def write_config(folder, name="run", **tables):
     config = {
         "data": {"path": str(DIGITS)},
         "problem": {"name": "softmax", "l2": L2},
-        "code": {"name": "fractional-repetition", "n_stragglers": 1},
+        # workers 0 and 1 hold the same blocks, and so do 2 and 3
+        "code": {"name": "fractional-repetition", "n_stragglers": 1, "spread": False},
         "optimizer": {"name": "gradient-descent", "step_size": STEP_SIZE},
         "run": {"n_workers": 4, "iterations": ITERATIONS},
         "output": {"path": str(folder / f"{name}.h5"), "flush_seconds": 0.0},
