@@ -2,12 +2,13 @@
 
     python benchmarks/fuzz.py [--seed 0] [--count 10000] [--only data] [--first 0] [--keep FOLDER]
 
-Dataset files (dense and CSR, single and sharded), configurations, run files and the sources of
-imports get bits flipped, ranges blanked, cut or moved, wrong types and shapes, absurd sizes, NaN,
-members and links gone astray, and much more; then a command reads them, in a forked child with
-1 GB of address space. It must end within --limit seconds with exit code 0, or with 2, 3 or 4
-and one line ``mpicode: error: ...``: no crash, no hang, no traceback, no warning of a library. A
-byte that changed in a dataset must be found by ``mpicode data check``, or change no value.
+Dataset files (dense and CSR, single and sharded), configurations, run files, checkpoints and the
+sources of imports get bits flipped, ranges blanked, cut or moved, wrong types and shapes, absurd
+sizes, NaN, members and links gone astray, and much more; then a command reads them, in a forked
+child with 1 GB of address space. It must end within --limit seconds with exit code 0, or with 2,
+3 or 4 and one line ``mpicode: error: ...``: no crash, no hang, no traceback, no warning of a
+library. A byte that changed in a sealed dataset must be found by ``mpicode data check``, or change
+no value.
 
 A case that fails prints the command that repeats it, and its files are kept under --keep. Exits
 with 1 if one failed.

@@ -1,4 +1,4 @@
-"""What is damaged: datasets, configurations, run files, sources of an import; and who reads it."""
+"""What is damaged: datasets, configurations, runs, checkpoints, sources; and who reads it."""
 
 from __future__ import annotations
 
@@ -292,6 +292,41 @@ class RunFile(Kind):
         return called(lambda: open_run("run.h5").load())
 
 
+class CheckpointFile(Kind):
+    """One of the two checkpoints that a run goes on from."""
+
+    name = "checkpoint"
+
+    def prepare(self, folder: Path) -> None:
+        place = folder / "one"
+        place.mkdir()
+        write_data(place / "data.h5", sparse=False, shards=False)
+        (place / "run.toml").write_text(
+            CONFIG.replace('"gradient-descent"', '"adam"') + "\n[checkpoint]\nevery = 2\n"
+        )
+        os.chdir(place)
+        with contextlib.redirect_stderr(io.StringIO()):
+            mpicode("run", "run.toml", "--simulate", "--set", "run.iterations=6")
+
+    def damage(self, rng: np.random.Generator, folder: Path) -> str:
+        from mpicode.results.checkpoint import front
+
+        files = sorted(folder.glob("out.checkpoints/*.h5"))
+        path = files[int(rng.integers(len(files)))] if rng.random() < 0.3 else files[-1]
+        if rng.random() < 0.4:
+            return raw.damage(rng, path)
+        told = members.damage(rng, path)
+        if rng.random() < 0.9:
+            # as if it had been written like this
+            rest = memoryview(path.read_bytes())[512:]
+            path.write_bytes(front(rest) + bytes(rest))
+            told += ", its checksum put right"
+        return told
+
+    def act(self, rng: np.random.Generator, sound: Path) -> int:
+        return mpicode("run", "run.toml", "--simulate", "--resume", "--set", "run.iterations=8")
+
+
 class Import(Kind):
     """A file that `mpicode data import` reads: libsvm, CSV, IDX, npy, npz."""
 
@@ -342,4 +377,6 @@ class Import(Kind):
         return mpicode("data", "import", sound.name, *words, "--task", "multiclass", "-o", "out.h5")
 
 
-KINDS: dict[str, type[Kind]] = {kind.name: kind for kind in (Data, Configuration, RunFile, Import)}
+KINDS: dict[str, type[Kind]] = {
+    kind.name: kind for kind in (Data, Configuration, RunFile, CheckpointFile, Import)
+}

@@ -98,9 +98,15 @@ class Optimizer(ABC):
                     f"optimizer state: {key!r} has shape {np.shape(state[key])}, "
                     f"the problem has {self.n_parameters} parameters"
                 )
+        steps = np.asarray(state["iteration"])
+        if steps.shape or steps.dtype.kind not in "iu" or steps < 0:
+            raise DataError(f"optimizer state: {steps} is no number of iterations")
+        for key in self._vectors:
+            if np.asarray(state[key]).dtype.kind != "f":
+                raise DataError(f"optimizer state: {key!r} holds {np.asarray(state[key]).dtype}")
         for key, vector in self._vectors.items():
             vector[...] = state[key]
-        self.iteration = int(state["iteration"])
+        self.iteration = int(steps)
 
     def _blocks(self, *vectors: Float) -> Iterator[tuple[Float, ...]]:
         """Yield the vectors and a scratch of the same length, block by block."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,22 @@ from ..outcomes import Outcome
 from .schema import EVENT, ITERATION_COLUMNS, MESSAGE, WORKER_COLUMNS
 
 _INTEGERS, _NUMBERS = "iu", "iuf"
+# What no run lasts, so that sums of times are numbers.
+_MOST_SECONDS = 1e12
+
+
+def see_times(path: Path, columns: Mapping[str, np.ndarray]) -> None:
+    """Raise `DataError` where a time among columns of /iterations is absurd; NaN is none."""
+    for name, (_, unit, _) in ITERATION_COLUMNS.items():
+        if unit == "s":
+            _see_seconds(path, f"iterations/{name}", columns[name])
+
+
+def _see_seconds(path: Path, label: str, seconds: np.ndarray) -> None:
+    wrong = np.abs(seconds) > _MOST_SECONDS
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise DataError(f"{path}: {label}, row {row}: {seconds[row]:g} s is no time")
 
 
 class RunArrays:
@@ -31,7 +48,9 @@ class RunArrays:
         """Return the columns of /iterations."""
         columns = {"iteration": _INTEGERS}
         columns |= {name: dtype[0] for name, (dtype, _, _) in ITERATION_COLUMNS.items()}
-        return self._columns("iterations", columns, 1)
+        found = self._columns("iterations", columns, 1)
+        see_times(self.path, found)
+        return found
 
     def workers(self) -> dict[str, np.ndarray]:
         """Return the tables of /workers, all of one width."""
@@ -56,6 +75,7 @@ class RunArrays:
                 raise DataError(
                     f"{self.path}: messages, row {row}: {field} {rows[field][row]} of {most}"
                 )
+        _see_seconds(self.path, "messages", rows["seconds"])
         return rows
 
     def events(self) -> np.ndarray:

@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 
 from .. import __version__
 from ..errors import DataError
+from ..hdf5 import label, member, reading, see_all_stored
+from .arrays import see_times
 from .schema import COLUMNS, ITERATION_COLUMNS, MISSING
 
 SCHEMA = 1
@@ -104,7 +106,7 @@ def _front(schema: bytes, digest: str) -> bytes:
 def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """Read a checkpoint; `DataError` where it cannot be read, is damaged, or is none."""
     path = Path(path)
-    try:
+    with reading(path):
         with path.open("rb") as file:
             told = file.read(_FRONT)
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -119,29 +121,51 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
                 f"this mpicode reads schema {SCHEMA}"
             )
         with h5py.File(path, "r", locking=False) as file:
-            return _read(file)
-    except DataError:
-        raise
-    except (OSError, KeyError, RuntimeError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
+            checkpoint = _read(file)
+        see_times(path, checkpoint.history())
+        return checkpoint
 
 
 def _read(file: h5py.File) -> Checkpoint:
     attrs = file.attrs
-    stored = file["iterations"]
+    stored = _own(file, "iterations")
     named = dict(zip(stored.attrs["columns"], stored[()].T, strict=True))
     rows = np.empty((len(stored), len(COLUMNS)))
     for number, name in enumerate(COLUMNS):
         rows[:, number] = named.get(name, MISSING.get(name))
+    whole = [ITERATION_COLUMNS.get(name, ("i8",))[0] == "i8" for name in COLUMNS]
+    counts = rows[:, whole]
+    if not (np.abs(counts) < 2**53).all():
+        raise DataError(f"{file.filename}: iterations: a count is no integer")
+    parameters, identity = (
+        _own(file, "parameters")[()],
+        json.loads(_own(file, "identity").asstr()[()]),
+    )
+    if parameters.ndim != 1 or parameters.dtype != np.float64 or not isinstance(identity, dict):
+        raise DataError(f"{file.filename}: parameters are {parameters.ndim}-D {parameters.dtype}")
+    optimizer = _own(file, "optimizer")
     return Checkpoint(
         created=str(attrs["created"]),
-        config=file["config"].asstr()[()],
-        identity=json.loads(file["identity"].asstr()[()]),
+        config=str(_own(file, "config").asstr()[()]),
+        identity=identity,
         iteration=int(attrs["iteration"]),
         seconds=float(attrs["seconds"]),
-        parameters=file["parameters"][()],
-        optimizer={key: item[()] for key, item in file["optimizer"].items()},
+        parameters=parameters,
+        optimizer={key: _own(optimizer, key)[()] for key in optimizer},
         rows=rows,
         complete=bool(attrs["complete"]),
         outcome=str(attrs["outcome"]),
     )
+
+
+def _own(parent: h5py.Group, name: str) -> Any:
+    """Return a member whose numbers stand in this file."""
+    path = Path(parent.file.filename)
+    found = member(parent, name, path)
+    if found is None:
+        raise DataError(f"{path}: {label(parent, name)} is not there")
+    if isinstance(found, h5py.Dataset):
+        if found.is_virtual or found.external:
+            raise DataError(f"{path}: {label(parent, name)} is stored in other files")
+        see_all_stored(found, path)
+    return found
