@@ -594,7 +594,7 @@ def test_a_full_disk_costs_a_checkpoint_and_not_the_run(job, whole, tmp_path, mo
 def test_replacing_a_file_is_all_or_nothing(tmp_path, monkeypatch):
     path = tmp_path / "a"
     disk.replace(path, (b"first",))
-    disk.replace(path, (b"sec", memoryview(b"ond")))
+    disk.replace(path, (b"se", memoryview(b"cond")))
     assert path.read_bytes() == b"second"
 
     def fails(handle):
