@@ -163,7 +163,7 @@ def _own(parent: h5py.Group, name: str) -> Any:
     path = Path(parent.file.filename)
     found = member(parent, name, path)
     if found is None:
-        raise DataError(f"{path}: {label(parent, name)} is not there")
+        raise DataError(f"{path}: cannot be read: {label(parent, name)} is not there")
     if isinstance(found, h5py.Dataset):
         if found.is_virtual or found.external:
             raise DataError(f"{path}: {label(parent, name)} is stored in other files")
