@@ -106,7 +106,16 @@ def _read(path: Path, file: h5py.File) -> RunData:
 
 
 def _plain(value: Any) -> Any:
-    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+    """Return an attribute as plain Python; `ValueError` for what no JSON or TOML could hold."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    if not isinstance(value, str | bool | int | float):
+        raise ValueError(f"an attribute holds {type(value).__name__}")
+    return value
 
 
 def open_run(path: str | os.PathLike[str]) -> Any:

@@ -74,6 +74,8 @@ def table(name, field, row, value):
         (attribute("complete", "yes"), "attribute 'complete' must be bool"),
         (attribute("outcome", 3), "attribute 'outcome' must be str"),
         (attribute("config", np.ones(3)), "attribute 'config' must be str"),
+        (attribute("mpi", np.complex128(1j)), "cannot be read: an attribute holds complex"),
+        (attribute("mpi", h5py.Empty("f8")), "cannot be read: an attribute holds Empty"),
         (attribute("schema", "1"), "not a run file of schema 1, its schema is 1"),
         (attribute("schema", [1, 1]), r"its schema is \[1, 1\]"),
     ],
@@ -115,3 +117,9 @@ def test_a_flipped_byte_outside_the_columns_is_found(tmp_path, write_run, monkey
     (tmp_path / "run.h5").write_bytes(whole[:place] + b"I" + whole[place + 1 :])
     with pytest.raises(DataError, match="damaged, the checksum of its headers does not match"):
         read_run(tmp_path / "run.h5")
+
+
+def test_an_attribute_of_bytes_is_text(path):
+    with h5py.File(path, "r+") as file:
+        file.attrs["mpi"] = np.bytes_(b"Open MPI\xff")
+    assert read_run(path).attrs["mpi"] == "Open MPI\ufffd"
