@@ -18,7 +18,7 @@ from typing import NamedTuple
 from .errors import ConfigError
 from .facts import physical_cores, vendor_and_version
 from .supervise import run_job
-from .watch import STATUS_VARIABLE
+from .watch import status_of_job
 
 __all__ = [
     "Launcher",
@@ -107,11 +107,11 @@ def leave(exit_code: int, rank: int) -> int:
     of its own to our one line, and hydra mixes the codes of all ranks. Anywhere else it is
     ``exit_code``.
     """
-    status = os.environ.get(STATUS_VARIABLE)
-    if not status or not Path(status).parent.is_dir():
+    status = status_of_job()
+    if status is None:
         return exit_code
     if rank == 0:
-        Path(status).write_text(f"{exit_code}\n")
+        status.write_text(f"{exit_code}\n")
     return 0
 
 

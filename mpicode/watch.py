@@ -34,6 +34,15 @@ class StartSpoilt(GaveUp):
     """A rank died before all were present."""
 
 
+def status_of_job() -> Path | None:
+    """Return the path of that file for the job this process is in.
+
+    None where nobody has started one, or did on another host.
+    """
+    told = os.environ.get(STATUS_VARIABLE)
+    return Path(told) if told and Path(told).parent.is_dir() else None
+
+
 def told_by_rank_0(status: Path) -> int | None:
     """Return the exit code that rank 0 left, None if it left none."""
     try:
@@ -44,11 +53,11 @@ def told_by_rank_0(status: Path) -> int | None:
 
 def tell_all_present() -> None:
     """Have rank 0 say that every rank has come through MPI's start-up."""
-    status = os.environ.get(STATUS_VARIABLE)
-    if status and Path(status).parent.is_dir():
-        beside = Path(status).with_name("present.part")
+    status = status_of_job()
+    if status is not None:
+        beside = status.with_name("present.part")
         beside.write_text(f"{socket.gethostname()} {os.getpid()}\n")
-        beside.rename(_present(Path(status)))
+        beside.rename(_present(status))
 
 
 def were_all_present(status: Path) -> bool:
@@ -58,9 +67,9 @@ def were_all_present(status: Path) -> bool:
 
 def tell_start_spoilt() -> None:
     """Have any rank say that another died before all were present."""
-    status = os.environ.get(STATUS_VARIABLE)
-    if status and Path(status).parent.is_dir():
-        _spoilt(Path(status)).touch()
+    status = status_of_job()
+    if status is not None:
+        _spoilt(status).touch()
 
 
 def wait_for_rank_0() -> None:
@@ -68,12 +77,10 @@ def wait_for_rank_0() -> None:
 
     Its output goes through mpirun, which may end too early; see `Watch.outlives_mpirun`.
     """
-    status = os.environ.get(STATUS_VARIABLE)
     deadline = time.monotonic() + _SECONDS_TO_FOLLOW
     while (
-        status
-        and Path(status).parent.is_dir()
-        and told_by_rank_0(Path(status)) is None
+        (status := status_of_job()) is not None
+        and told_by_rank_0(status) is None
         and time.monotonic() < deadline
     ):
         time.sleep(0.005)

@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -88,22 +89,22 @@ path = "run.h5"
 """
 
 
-class Kind:
+class Kind(ABC):
     """One kind of file: makes sound ones, damages them, reads them."""
 
     name: str
 
+    @abstractmethod
     def prepare(self, folder: Path) -> None:
         """Write the sound files, in folders by variant."""
-        raise NotImplementedError
 
+    @abstractmethod
     def damage(self, rng: np.random.Generator, folder: Path) -> str:
         """Damage the files in ``folder``, a copy of one variant; return what was done."""
-        raise NotImplementedError
 
+    @abstractmethod
     def act(self, rng: np.random.Generator, sound: Path) -> int:
         """Read the damaged files in this folder; return the exit code."""
-        raise NotImplementedError
 
 
 def mpicode(*words: object) -> int:

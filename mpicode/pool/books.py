@@ -110,13 +110,20 @@ class Books(ABC):
         for worker, task in enumerate(self._tasks):
             if task is None:
                 continue
-            if members.has_ended(worker):
-                self._transport.lose(worker)
-                self._lose(worker, "its process has ended", dead=True)
-            elif not members.silent[worker] and now - task.posted_at >= members.silent_seconds:
+            if self._has_left(worker):
+                continue
+            if not members.silent[worker] and now - task.posted_at >= members.silent_seconds:
                 members.fall_silent(now, worker)
                 self._n_busy -= 1
         self._next_check = self._clock() + self._check_seconds
+
+    def _has_left(self, worker: int) -> bool:
+        """Strike out a worker whose process is seen to be gone; return whether it is."""
+        if not self.members.has_ended(worker):
+            return False
+        self._transport.lose(worker)
+        self._lose(worker, "its process has ended", dead=True)
+        return True
 
     def _bury(self) -> bool:
         """Strike out the workers that were found dead; return whether there were any."""

@@ -215,9 +215,8 @@ class WorkerPool(Books):
                 if self._clock() >= deadline:
                     break
                 for worker, gone in enumerate(self._gone):
-                    if not (gone or dead[worker]) and self.members.has_ended(worker):
-                        transport.lose(worker)
-                        self._lose(worker, "its process has ended", dead=True)
+                    if not (gone or dead[worker]):
+                        self._has_left(worker)
             for slot in arrived:
                 # a damaged message is not the last one: only answers are long enough to be
                 with contextlib.suppress(wire.BadMessage):
