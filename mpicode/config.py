@@ -131,9 +131,10 @@ class Faults:
 
     survive: bool = True
     """Start mpirun so that the others go on when a worker dies, where this MPI can do that."""
-    when_lost: Literal["approximate", "stop"] = "approximate"
-    """What to do when those left cannot give the exact sum any more: go on with the best estimate,
-    or stop with exit code 4."""
+    when_lost: Literal["restore", "approximate", "stop"] = "restore"
+    """What to do about lost workers: make the code anew over those left, which read their new rows
+    while the iterations go on; nothing; or, as soon as those left cannot give the exact sum, stop
+    with exit code 4. Until then, and with nothing done, the best estimate is taken."""
     on_error: Literal["stop", "lose"] = "stop"
     """What an exception in a worker means: the end of the run, or the loss of that worker."""
     silent_seconds: float = 300.0

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..outcomes import Outcome
 from . import wire
+from .assignments import Assignments
 from .members import Members
 from .reports import failure, text, unasked
 from .tasks import Task
@@ -20,7 +21,7 @@ from .wire import Kind
 
 # looked up once: these run for every message
 _DROPPED, _FAILED = int(Kind.DROPPED), int(Kind.FAILED)
-_HELLO, _READY = int(Kind.HELLO), int(Kind.READY)
+_HELLO, _READY, _PREPARED = int(Kind.HELLO), int(Kind.READY), int(Kind.PREPARED)
 _new = tuple.__new__
 _BYTE = np.dtype(np.uint8)
 
@@ -72,7 +73,7 @@ class Books(ABC):
         self._nobody = [False] * n_workers
         self._tasks: list[Task | None] = [None] * n_workers
         self._n_busy = 0  # those who are waited for: the silent are not
-        self._numbers: list[list[int]] = [[] for _ in range(n_workers)]  # messages assigned
+        self._assignments = Assignments(n_workers, self._send_numbers)
         self._answered = [0] * n_workers  # messages of the task at hand that have come
         self._asked = [False] * n_workers
         self._open = False
@@ -104,15 +105,21 @@ class Books(ABC):
     def _ask(self, workers: Sequence[int]) -> None:
         """Send the current request to those of ``workers``, all idle, who have a part in it."""
 
+    @abstractmethod
+    def _send_numbers(
+        self, worker: int, kind: Kind, numbers: NDArray[np.integer[Any]], generation: int
+    ) -> None:
+        """Tell a worker, who is idle, something about a code."""
+
     def _check_members(self) -> None:
         """Do without those who have been silent for too long, or are seen to have left."""
         members, now = self.members, self.now()
         for worker, task in enumerate(self._tasks):
-            if task is None:
+            if task is None and worker not in self._assignments.unprepared:
                 continue
-            if self._has_left(worker):
+            if self._has_left(worker) or task is None or members.silent[worker]:
                 continue
-            if not members.silent[worker] and now - task.posted_at >= members.silent_seconds:
+            if now - task.posted_at >= members.silent_seconds:
                 members.fall_silent(now, worker)
                 self._n_busy -= 1
         self._next_check = self._clock() + self._check_seconds
@@ -137,6 +144,7 @@ class Books(ABC):
             self._tasks[worker] = None
             self._answered[worker] = 0
             self._n_busy -= not self.members.silent[worker]
+        self._assignments.forget(worker)
         self.members.lose(self.now(), worker, detail, dead=dead)
 
     def _accept(self, slot: Slot) -> Answer | None:
@@ -147,9 +155,10 @@ class Books(ABC):
             self._n_busy += 1
         task = self._tasks[worker]
         try:
-            _, kind, dtype, flags, message, iteration, round, _, length, seconds, slept, _ = (
-                slot.read(slot.sender)
-            )
+            (
+                _, kind, dtype, flags, message, iteration, round, generation, length, seconds,
+                slept, _,
+            ) = slot.read(slot.sender)  # fmt: skip
             if self._checksum:
                 slot.check(slot.sender)
             self.bytes_received += slot.n_bytes
@@ -159,25 +168,37 @@ class Books(ABC):
             if task is not None and task.kind == _READY and kind in (_HELLO, _READY):
                 self._take_first_words(slot, kind)
                 return None
+            if kind == _PREPARED and wire.DTYPES[dtype] == _BYTE:
+                self._take_prepared(slot, generation)
+                return None
             dropped = kind == _DROPPED
-            numbers, place = self._numbers[worker], self._answered[worker]
+            numbers, place = self._assignments.numbers[worker], self._answered[worker]
             if (
                 task is None
                 or iteration != task.iteration
                 or round != task.round
+                or generation != task.generation
                 or not (dropped or kind == task.kind)
                 or place == len(numbers)
                 or message != numbers[place]
                 or (not dropped and (flags & wire.LAST) != (place + 1 == len(numbers)))
             ):
                 raise unasked(
-                    slot.sender, task, numbers[place:], (kind, flags, message, iteration, round)
+                    slot.sender,
+                    task,
+                    numbers[place:],
+                    (kind, flags, message, iteration, round, generation),
                 )
         except wire.BadMessage as error:
             self._take_damaged(slot, task, str(error))
             return None
         now = self._clock() - self._zero
-        current = self._open and iteration == self._iteration and round == self._round
+        current = (
+            self._open
+            and iteration == self._iteration
+            and round == self._round
+            and generation == self._assignments.generation
+        )
         if flags & wire.LAST:
             self._finish(worker)
         else:
@@ -210,6 +231,12 @@ class Books(ABC):
             self._tasks[worker] = None
             self._n_busy -= 1
 
+    def _take_prepared(self, slot: Slot, generation: int) -> None:
+        worker = slot.worker
+        self._assignments.take(worker, generation, text(slot).decode(errors="replace"))
+        if self._tasks[worker] is not None or worker in self._assignments.unprepared:
+            self._transport.listen(worker)
+
     def _finish(self, worker: int) -> None:
         """Take down that a worker has answered; ask it again if it missed the round's beginning."""
         self._tasks[worker] = None
@@ -217,6 +244,8 @@ class Books(ABC):
         self._n_busy -= 1
         if self._open and not self._asked[worker]:
             self._ask((worker,))
+        if worker in self._assignments.unprepared:
+            self._transport.listen(worker)
 
     def _take_damaged(self, slot: Slot, task: Task | None, error: str) -> None:
         """Drop a message, and go on as if it had been right: answers come in the order asked for.
@@ -235,7 +264,7 @@ class Books(ABC):
         if task is None:
             return
         self.corrupt[worker] = True
-        place, numbers = self._answered[worker], self._numbers[worker]
+        place, numbers = self._answered[worker], self._assignments.numbers[worker]
         if self.log is not None:
             self.log(
                 self._iteration, task.round, numbers[place], worker, task.iteration, now,

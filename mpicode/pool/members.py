@@ -8,12 +8,13 @@ import socket
 from typing import NamedTuple
 
 LOST, SILENT, RETURNED, CORRUPT = "lost", "silent", "returned", "corrupt"
+REASSIGNED, REFUSED, NOT_RESTORED = "reassigned", "refused", "not restored"
 
 
 class Change(NamedTuple):
-    """One worker was lost, fell silent, returned, or sent what is damaged.
+    """A worker was lost, fell silent, returned or sent what is damaged, or a code was made anew.
 
-    ``seconds`` is the pool's clock.
+    ``seconds`` is the pool's clock; ``worker`` is -1 where it is about no one worker.
     """
 
     seconds: float
@@ -79,6 +80,10 @@ class Members:
     def blame(self, seconds: float, worker: int, detail: str) -> None:
         """Take down that a worker's message was damaged; the worker is counted on as before."""
         self._changes.append(Change(seconds, worker, CORRUPT, detail))
+
+    def note(self, seconds: float, kind: str, detail: str, worker: int = -1) -> None:
+        """Take down what else has changed, for all or for one worker."""
+        self._changes.append(Change(seconds, worker, kind, detail))
 
     @property
     def n_lost(self) -> int:

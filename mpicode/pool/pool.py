@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import GaveUp
 from . import wire
+from .background import Job
 from .books import Answer, Books, Log
 from .snapshots import Snapshot, Snapshots
 from .tasks import Task
@@ -42,6 +43,10 @@ class WorkerPool(Books):
     A damaged answer is dropped and told as an event; its worker is asked again in the next round.
     ``corrupt`` and ``empty``, n_workers flags each, tell of the current round whose answer was
     damaged, and whose came without what was asked for. With ``checksum`` all answers carry one.
+
+    The code can be another one from some round on: `prepare` has workers get ready for it beside
+    their work, `unprepared` are those that are not yet, and the rounds after `change_over` belong
+    to it.
     """
 
     def __init__(
@@ -66,9 +71,7 @@ class WorkerPool(Books):
         self._withdrawn = [False] * n_workers
         self._unread: list[Slot] = []
         self._gone = [False] * n_workers
-        self._assigned: list[Any] = [None] * n_workers
         self._wanted: Sequence[NDArray[np.integer[Any]]] = ()
-        self._settled: Sequence[NDArray[np.integer[Any]]] | None = None
         self._kind: int = Kind.GRADIENT
 
     def interrupted(self) -> bool:
@@ -114,7 +117,7 @@ class WorkerPool(Books):
         snapshot = self._snapshot = self._snapshots.take(payload)
         wire.pack(
             snapshot.buffer, kind, self._dtype_number, self._payload_length, iteration, round,
-            seconds=self.now(),
+            seconds=self.now(), generation=self._assignments.generation,
         )  # fmt: skip
         self._kind = kind
         self._iteration = iteration
@@ -192,6 +195,42 @@ class WorkerPool(Books):
                 self.n_withdrawn += 1
                 self._notify(worker, Kind.WITHDRAW, task.iteration, task.round)
 
+    def pause(self, seconds: float) -> None:
+        """Take what lands between rounds, for so long at most."""
+        for slot in self._wait(self._clock() + seconds) or ():
+            self._accept(slot)
+            self._transport.recycle(slot)
+
+    def start_job(self, job: Job[Any]) -> None:
+        """Do something beside the rounds."""
+        self._transport.start(job)
+
+    @property
+    def unprepared(self) -> set[int]:
+        """Those who are not yet ready for the code of the last `prepare`."""
+        return self._assignments.unprepared
+
+    @property
+    def refusals(self) -> dict[int, str]:
+        """Those who cannot get ready for it, and why."""
+        return self._assignments.refusals
+
+    def prepare(
+        self, generation: int, workers: Sequence[int], numbers: NDArray[np.integer[Any]]
+    ) -> None:
+        """Have ``workers`` get ready for the code that ``numbers`` stand for.
+
+        The busy are told when they are asked next. What was being prepared before is given up.
+        """
+        self._assignments.prepare(generation, workers, numbers)
+        for worker in workers:
+            if self._tasks[worker] is None:
+                self._assignments.tell(worker)
+
+    def change_over(self) -> None:
+        """Have the rounds from the next one on belong to the code that was prepared."""
+        self._assignments.change_over()
+
     def recycle(self, slot: Slot) -> None:
         """Give back a slot that was kept."""
         slot.kept = False
@@ -236,48 +275,41 @@ class WorkerPool(Books):
         self._transport.notify(worker, notice)
         self.bytes_sent += len(notice)
 
-    def _assign(self, worker: int, messages: NDArray[np.integer[Any]]) -> None:
-        length = len(messages)
-        assignment = wire.new_buffer(wire.message_bytes(length, _INT64))
-        wire.payload(assignment, length, _INT64)[:] = messages
+    def _send_numbers(
+        self, worker: int, kind: Kind, numbers: NDArray[np.integer[Any]], generation: int
+    ) -> None:
+        length = len(numbers)
+        message = wire.new_buffer(wire.message_bytes(length, _INT64))
+        wire.payload(message, length, _INT64)[:] = numbers
         number = wire.dtype_number(_INT64)
-        wire.pack(assignment, Kind.ASSIGN, number, length, seconds=self.now())
-        self._transport.assign(worker, assignment)
-        self.bytes_sent += len(assignment)
+        wire.pack(message, kind, number, length, seconds=self.now(), generation=generation)
+        self._transport.assign(worker, message)
+        self.bytes_sent += len(message)
+        if kind == Kind.PREPARE:
+            self._transport.listen(worker)
 
     def _ask(self, workers: Sequence[int]) -> None:
         """Send the current request to those of ``workers``, all idle, who have a part in it."""
         snapshot = self._snapshot
         assert snapshot is not None
-        task = Task(self._kind, self._iteration, self._round, self.now())
-        if len(workers) == self.n_workers and self._wanted is self._settled:
+        assignments = self._assignments
+        task = Task(self._kind, self._iteration, self._round, self.now(), assignments.generation)
+        if len(workers) == self.n_workers and assignments.all_have(self._wanted):
             # as in the round before: everyone is idle and has the assignment this round asks for
             asked = workers
             self._asked = [True] * self.n_workers
             self._tasks = [task] * self.n_workers
             self._withdrawn = [False] * self.n_workers
         else:
-            asked = self._settle(workers)
+            asked = assignments.settle(workers, self._wanted)
+            for worker in workers:
+                self._asked[worker] = True
             for worker in asked:
                 self._tasks[worker] = task
                 self._withdrawn[worker] = False
         self._n_busy += len(asked)
         self._transport.post(asked, snapshot)
         self.bytes_sent += len(asked) * len(snapshot.buffer)
-
-    def _settle(self, workers: Sequence[int]) -> list[int]:
-        """Assign what this round asks for to ``workers``; return those who have a part in it."""
-        for worker in workers:
-            self._asked[worker] = True
-            messages = self._wanted[worker]
-            if messages is not self._assigned[worker]:
-                if len(messages) and not np.array_equal(messages, self._assigned[worker]):
-                    self._assign(worker, messages)
-                self._assigned[worker] = messages
-                self._numbers[worker] = [int(message) for message in messages]
-        all_have_it = all(map(operator.is_, self._wanted, self._assigned))
-        self._settled = self._wanted if all_have_it and all(map(len, self._wanted)) else None
-        return [worker for worker in workers if len(self._wanted[worker])]
 
 
 def largest_answer(answer_length: int, dtype: np.dtype[Any]) -> int:

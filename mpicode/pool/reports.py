@@ -30,16 +30,18 @@ def failure(worker: str, text: bytes) -> MpicodeError:
 
 
 def unasked(
-    sender: str, task: Task | None, numbers: list[int], found: tuple[int, int, int, int, int]
+    sender: str, task: Task | None, numbers: list[int], found: tuple[int, int, int, int, int, int]
 ) -> wire.BadMessage:
     """Return what is wrong with an answer to ``task`` that lacked the messages ``numbers`` yet.
 
-    ``found`` is what its header says: kind, flags, message, iteration, round.
+    ``found`` is what its header says: kind, flags, message, iteration, round, generation.
     """
-    kind, flags, message, iteration, round = found
+    kind, flags, message, iteration, round, generation = found
     if task is None or (iteration, round) != (task.iteration, task.round):
         wanted = "nothing" if task is None else f"{task.iteration}, {task.round}"
         text = f"answers iteration {iteration}, round {round}, was asked for {wanted}"
+    elif generation != task.generation:
+        text = f"answers for code {generation}, was asked for code {task.generation}"
     else:
         last = ", the last" if flags & wire.LAST else ""
         text = (

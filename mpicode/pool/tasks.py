@@ -12,3 +12,4 @@ class Task(NamedTuple):
     iteration: int
     round: int
     posted_at: float
+    generation: int = 0

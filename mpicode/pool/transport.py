@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from . import wire
+from .background import Job
 from .snapshots import Snapshot
 
 
@@ -69,6 +70,9 @@ class Transport(Protocol):
 
     def lose(self, worker: int) -> None:
         """Expect nothing any more of a worker whose process has ended."""
+
+    def start(self, job: Job[Any]) -> None:
+        """Do a job of the master's beside its work."""
 
     def recycle(self, slot: Slot) -> None:
         """Take a slot back that `wait` returned."""

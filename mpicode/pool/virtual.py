@@ -21,12 +21,24 @@ import numpy as np
 
 from ..errors import GaveUp
 from . import wire
+from .background import Job
 from .delays import Delay
 from .faults import Injection
 from .snapshots import Snapshot
 from .transport import Slot
 from .wire import Kind
-from .worker import Action, Receive, Request, Send, Sleep, Strike, Work, worker_loop
+from .worker import (
+    Action,
+    Prepare,
+    Receive,
+    Renew,
+    Request,
+    Send,
+    Sleep,
+    Strike,
+    Work,
+    worker_loop,
+)
 
 
 @dataclass(frozen=True)
@@ -65,6 +77,8 @@ class _Worker:
         self.listening = False
         self.reading: Snapshot | None = None
         self.last_landing = 0.0
+        self.job: Job[Any] | None = None
+        self.job_is_over = False
         self.dead = False
 
     def die(self) -> None:
@@ -82,7 +96,9 @@ class VirtualMaster:
     """A transport whose workers are generators in this process.
 
     ``left_out_bytes``: requests, and full answers, take the time of so many bytes more. ``faults``
-    are those that the workers meet; with ``checksum`` each answer carries one.
+    are those that the workers meet; with ``checksum`` each answer carries one. ``renew`` makes what
+    workers compute under a later code; the rows for it take the time of computing on them, beside
+    what the worker does.
     """
 
     def __init__(
@@ -97,6 +113,7 @@ class VirtualMaster:
         left_out_bytes: tuple[int, int] = (0, 0),
         faults: Injection | None = None,
         checksum: bool = False,
+        renew: Renew | None = None,
     ) -> None:
         self.n_workers = n_workers
         self.check_seconds = math.inf  # there are no processes that could end
@@ -115,7 +132,7 @@ class VirtualMaster:
         for worker in range(n_workers):
             buffer = wire.new_buffer(largest)
             loop = worker_loop(
-                worker, partial(make_work, worker), delay, self.now, buffer, faults, checksum
+                worker, partial(make_work, worker), delay, self.now, buffer, faults, checksum, renew
             )
             self._workers.append(_Worker(loop, buffer))
             self._resume(worker, None)
@@ -170,6 +187,9 @@ class VirtualMaster:
     def lose(self, worker: int) -> None:
         pass
 
+    def start(self, job: Job[Any]) -> None:
+        job.run()  # the master's work takes no time
+
     def recycle(self, slot: Slot) -> None:
         self._free[slot.worker].append(slot)
 
@@ -220,6 +240,10 @@ class VirtualMaster:
             if isinstance(action, Strike):
                 self._strike(worker, action)
                 return
+            if isinstance(action, Prepare):
+                self._prepare(worker, action.job)
+                outcome = None
+                continue
             seconds = self._costs.computing(action)
             if seconds > 0.0:
                 self._at(seconds, lambda: self._resume(worker, self._withdrawn(state)))
@@ -238,19 +262,38 @@ class VirtualMaster:
             send = action.send
             self._at(fault.away, lambda: self._send(worker, send))
 
+    def _prepare(self, worker: int, job: Job[tuple[Work | None, float]]) -> None:
+        """Do a worker's job, and have it known when the rows it took could have been read."""
+        state = self._workers[worker]
+        state.job, state.job_is_over = job, False
+        job.run()
+
+        def over() -> None:
+            if state.job is job and not state.dead:
+                state.job_is_over = True
+                if state.listening:
+                    state.listening = False
+                    self._resume(worker, self._next_request(state))
+
+        rows = 0.0 if job.failed else job.result()[1]
+        self._at(self._costs.computing(rows), over)
+
     def _receive(self, worker: int) -> None:
         """Hand the next request over, now or when it lands."""
         state = self._workers[worker]
         if state.reading is not None:
             state.reading.pins -= 1
             state.reading = None
-        if state.inbox:
+        if state.inbox or state.job_is_over:
             self._resume(worker, self._next_request(state))
         else:
             state.listening = True
 
     @staticmethod
     def _next_request(state: _Worker) -> Request:
+        if state.job_is_over:
+            state.job, state.job_is_over = None, False
+            return Request(Kind.PREPARED, -1, 0, np.empty(0), 0.0)
         message, snapshot = state.inbox.popleft()
         header = wire.parse(message, "master")
         state.reading = snapshot
@@ -259,7 +302,9 @@ class VirtualMaster:
             if snapshot is not None
             else wire.payload(message, header.length, wire.DTYPES[header.dtype])
         )
-        return Request(header.kind, header.iteration, header.round, payload, header.seconds)
+        return Request(
+            header.kind, header.iteration, header.round, payload, header.seconds, header.generation
+        )
 
     @staticmethod
     def _withdrawn(state: _Worker) -> bool:

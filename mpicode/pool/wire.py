@@ -14,7 +14,7 @@ bytes      type      field
 12-15      int32     message (answers); exit code (``FAILED``)
 16-23      int64     iteration
 24-27      int32     round
-28-31      uint32    reserved, 0
+28-31      uint32    generation of the code: 0, and one more each time it was made anew
 32-39      int64     length of the payload, in elements
 40-47      float64   seconds computed (answers); run time of the master (requests)
 48-55      float64   seconds slept by an injected delay (answers)
@@ -76,6 +76,8 @@ class Kind(IntEnum):
     FAILED = 7
     GOODBYE = 8
     HELLO = 9
+    PREPARE = 10
+    PREPARED = 11
 
 
 class BadMessage(MpicodeError):
@@ -98,6 +100,7 @@ class Header(NamedTuple):
     length: int
     seconds: float
     delay_seconds: float
+    generation: int
 
 
 def dtype_number(dtype: np.dtype[Any]) -> int:
@@ -116,11 +119,12 @@ def pack(
     flags: int = 0,
     seconds: float = 0.0,
     delay_seconds: float = 0.0,
+    generation: int = 0,
 ) -> int:
     """Write header and canary around the payload in ``buffer``; return the bytes in all."""
     _pack(
-        buffer, 0, CANARY, kind, dtype, flags, message, iteration, round, 0, length, seconds,
-        delay_seconds, 0,
+        buffer, 0, CANARY, kind, dtype, flags, message, iteration, round, generation, length,
+        seconds, delay_seconds, 0,
     )  # fmt: skip
     end = HEADER_BYTES + length * _ITEMSIZE[dtype]
     _TRAILER.pack_into(buffer, end, CANARY)
@@ -132,8 +136,8 @@ def parse(message: Bytes | memoryview, sender: str) -> Header:
 
     The length is that of the header; whether so much has come is seen by the canary behind it.
     """
-    canary, kind, dtype, flags, number, iteration, round, _, length, seconds, delay, _ = _unpack(
-        message
+    canary, kind, dtype, flags, number, iteration, round, generation, length, seconds, delay, _ = (
+        _unpack(message)
     )
     if canary != CANARY:
         raise BadMessage(f"{sender}: header begins with {canary:#x}, wants {CANARY:#x}")
@@ -148,7 +152,10 @@ def parse(message: Bytes | memoryview, sender: str) -> Header:
     (canary,) = _unpack_trailer(message, end)
     if canary != CANARY:
         raise BadMessage(f"{sender}: message ends with {canary:#x}, wants {CANARY:#x}")
-    return _new(Header, (kind, dtype, flags, number, iteration, round, length, seconds, delay))
+    return _new(
+        Header,
+        (kind, dtype, flags, number, iteration, round, length, seconds, delay, generation),
+    )
 
 
 class Frame:
@@ -215,11 +222,12 @@ class Frame:
         flags: int,
         seconds: float,
         delay_seconds: float,
+        generation: int,
     ) -> None:
         """Write the header of a full message; the closing canary is there already."""
         _pack(
-            self.view, 0, CANARY, kind, self._dtype_number, flags, message, iteration, round, 0,
-            self._length, seconds, delay_seconds, 0,
+            self.view, 0, CANARY, kind, self._dtype_number, flags, message, iteration, round,
+            generation, self._length, seconds, delay_seconds, 0,
         )  # fmt: skip
 
     def stamp(self) -> None:

@@ -12,6 +12,7 @@ import os
 import socket
 import traceback
 from collections.abc import Callable, Generator, Iterable
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -19,19 +20,21 @@ from numpy.typing import NDArray
 
 from ..errors import MpicodeError
 from . import wire
+from .background import Cancelled, Job
 from .delays import Delay
 from .faults import InjectedError, Injection, ProcessFault, Raise
 from .wire import Kind
 
 # looked up once: these run for every request
 _STOP, _ASSIGN, _WITHDRAW = int(Kind.STOP), int(Kind.ASSIGN), int(Kind.WITHDRAW)
+_PREPARE, _PREPARED = int(Kind.PREPARE), int(Kind.PREPARED)
 _BYTE = wire.dtype_number(np.dtype(np.uint8))
 
 
 class Request(NamedTuple):
     """What the master asks: ``payload``, (length,), is to be read only, until the next request.
 
-    ``sent_at`` is the master's run time in seconds.
+    ``sent_at`` is the master's run time in seconds, ``generation`` says which code is meant.
     """
 
     kind: int
@@ -39,10 +42,14 @@ class Request(NamedTuple):
     round: int
     payload: NDArray[Any]
     sent_at: float
+    generation: int = 0
 
 
 class Receive(NamedTuple):
-    """Wait for the next request or notice; resumed with a `Request`."""
+    """Wait for the next request or notice, or for the end of a job; resumed with a `Request`.
+
+    Its kind is ``PREPARED`` when the job of the last `Prepare` is done.
+    """
 
 
 class Sleep(NamedTuple):
@@ -72,7 +79,13 @@ class Strike(NamedTuple):
     send: Send | None
 
 
-Action = Receive | Sleep | Send | Strike | float
+class Prepare(NamedTuple):
+    """Do ``job`` beside what follows, instead of any before it that is not done."""
+
+    job: Job[tuple[Work | None, float]]
+
+
+Action = Receive | Sleep | Send | Strike | Prepare | float
 """A number says that a part of the work is done, at that cost in rows; the loop is then
 resumed with True if the request was withdrawn."""
 
@@ -93,6 +106,11 @@ class Work(Protocol):
         """Fill ``out``, (answer_length,) with ``message``; yield the cost in rows of each part."""
 
 
+Renew = Callable[[int, NDArray[np.int64], Cancelled], "tuple[Work | None, float]"]
+"""Makes what a worker, by its number, is to compute under the code that the numbers stand for; also
+gives the cost, in rows, of getting ready. None: it has no part in that code."""
+
+
 def worker_loop(
     worker: int,
     make_work: Callable[[], Work],
@@ -101,21 +119,27 @@ def worker_loop(
     buffer: wire.Bytes,
     faults: Injection | None = None,
     checksum: bool = False,
+    renew: Renew | None = None,
 ) -> Generator[Action, Any, BaseException | None]:
     """Answer requests until told to stop; return the exception that ended the work, if one did.
 
     ``buffer`` is where answers are put together; only this generator writes it, and only between
     sends. ``faults`` are those the worker is to meet; with ``checksum`` each answer carries one.
+    By ``renew`` it gets ready for another code while it goes on with the one it has; the first
+    assignment of the new generation makes it change over, and let go of the old.
     """
     failure: BaseException | None = None
     messages: list[int] = []
     behind = 0.0  # the master's run time less our clock
+    generation = 0
+    coming: _Coming | None = None
     # first of all: a process that is known can be seen to have ended
     yield _text(buffer, Kind.HELLO, f"{os.getpid()} {socket.gethostname()}".encode(), 0, last=False)
     try:
         if faults is not None:
             yield from _suffer(faults.due(worker, "start"))
-        work = make_work()
+        work: Work | None = make_work()
+        assert work is not None
         frame = wire.Frame(buffer, work.answer_length, work.dtype)
         sends = Send(frame.full_bytes, last=False), Send(frame.full_bytes, last=True)
         yield _text(buffer, Kind.READY, b"", 0)
@@ -127,8 +151,10 @@ def worker_loop(
     while True:
         if request is None:
             request = yield RECEIVE
-        kind, iteration, round, payload, sent_at = request
+        kind, iteration, round, payload, sent_at, theirs = request
         if kind == _STOP:
+            if coming is not None:
+                coming.job.cancel()
             if faults is not None and failure is None:
                 try:
                     yield from _suffer(faults.due(worker, "shutdown"))
@@ -141,10 +167,32 @@ def worker_loop(
         if kind == _ASSIGN:
             messages = payload.tolist()
             behind = sent_at - clock()
+            if theirs != generation:
+                generation = theirs
+                work = None if coming is None else coming.work_of(generation)
+                coming = None
             continue
         if kind == _WITHDRAW or failure is not None:
             continue  # the answer had left before the notice came
         try:
+            if kind == _PREPARE:
+                assert renew is not None
+                if coming is not None:
+                    coming.job.cancel()
+                numbers = np.array(payload, dtype=np.int64)  # the buffer is the next request's
+                coming = _Coming(theirs, Job(partial(renew, worker, numbers)))
+                yield Prepare(coming.job)
+                continue
+            if kind == _PREPARED:
+                assert coming is not None
+                reason = coming.take()
+                yield _text(buffer, Kind.PREPARED, reason, 0, generation=coming.generation)
+                continue
+            if work is None or theirs != generation:
+                raise wire.BadMessage(
+                    f"master: asks for the code of generation {theirs}, this worker is "
+                    f"{'ready for' if work is not None else 'without a part in'} {generation}"
+                )
             seconds = 0.0
             withdrawn = False
             if faults is not None:
@@ -170,7 +218,7 @@ def worker_loop(
                     request = yield _dropped(buffer, asked, message, spent, seconds)
                     break
                 flags = 0 if missing else wire.LAST
-                frame.pack(kind, iteration, round, message, flags, spent, seconds)
+                frame.pack(kind, iteration, round, message, flags, spent, seconds, generation)
                 if checksum:
                     frame.stamp()
                 if faults is None:
@@ -185,6 +233,28 @@ def worker_loop(
         except (Exception, SystemExit) as error:
             failure = error
             yield _failed(buffer, error)
+
+
+class _Coming:
+    """The next code a worker gets ready for, and what it is to compute then."""
+
+    def __init__(self, generation: int, job: Job[tuple[Work | None, float]]) -> None:
+        self.generation = generation
+        self.job = job
+        self.work: Work | None = None
+
+    def take(self) -> bytes:
+        """Take over what the job has made; return why there is nothing, empty if there is."""
+        try:
+            self.work, _ = self.job.result()
+        except (Exception, SystemExit) as error:
+            # the work at hand can go on all the same
+            return f"{type(error).__name__}: {error}".encode(errors="replace")[:1000]
+        return b""
+
+    def work_of(self, generation: int) -> Work | None:
+        """Return what to compute under that code, None where it is another one."""
+        return self.work if generation == self.generation else None
 
 
 def _suffer(
@@ -208,16 +278,25 @@ def _dropped(
 ) -> Send:
     n_bytes = wire.pack(
         buffer, Kind.DROPPED, 1, 0, request.iteration, request.round, message, wire.LAST, spent,
-        delay_seconds,
+        delay_seconds, request.generation,
     )  # fmt: skip
     return Send(n_bytes, last=True)
 
 
-def _text(buffer: wire.Bytes, kind: Kind, text: bytes, number: int, last: bool = True) -> Send:
+def _text(
+    buffer: wire.Bytes,
+    kind: Kind,
+    text: bytes,
+    number: int,
+    last: bool = True,
+    generation: int = 0,
+) -> Send:
     text = text[: len(buffer) - wire.HEADER_BYTES - wire.TRAILER_BYTES]
     buffer[wire.HEADER_BYTES : wire.HEADER_BYTES + len(text)] = np.frombuffer(text, dtype=np.uint8)
     flags = wire.LAST if last else 0
-    n_bytes = wire.pack(buffer, kind, _BYTE, len(text), message=number, flags=flags)
+    n_bytes = wire.pack(
+        buffer, kind, _BYTE, len(text), message=number, flags=flags, generation=generation
+    )
     return Send(n_bytes, last=False)
 
 

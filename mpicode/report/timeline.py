@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..outcomes import Outcome
-from ..results import UNANSWERED, Intervals, RunData, intervals, starts_and_ends
+from ..results import UNANSWERED, Intervals, RunData, intervals, lost, starts_and_ends
 from .style import new_figure
 
 if TYPE_CHECKING:
@@ -35,10 +35,20 @@ _STATES = (
     _State("corrupt", "#000000", (Outcome.CORRUPT,)),
 )
 _IDLE = "#F2F2F2"
+_LOST: dict[str, Any] = {
+    "facecolor": "white",
+    "edgecolor": "#8A8A8A",
+    "hatch": "////",
+    "linewidth": 0.8,
+}
+_RESTORED: dict[str, Any] = {"color": "#000000", "linestyle": "--", "linewidth": 1.6}
 
 
 def timeline(label: str, run: RunData) -> Figure:
-    """Draw one row per worker, time on x, coloured by what became of what it was busy with."""
+    """Draw one row per worker, time on x, coloured by what became of what it was busy with.
+
+    From when a worker was lost its row is hatched; a line says when redundancy was restored.
+    """
     busy = intervals(run)
     started, ended = starts_and_ends(run)
     n = run.n_iterations
@@ -54,7 +64,7 @@ def timeline(label: str, run: RunData) -> Figure:
         above.axvspan(started[first], ended[first + _CLOSE - 1], fill=False, edgecolor="black")
         _close(below, run, busy, first, first + _CLOSE)
     figure.suptitle(f"Workers of {label}", x=0.01, ha="left", fontsize=11)
-    _legend(figure, busy)
+    _legend(figure, run, busy)
     return figure
 
 
@@ -90,6 +100,7 @@ def _close(axes: Axes, run: RunData, busy: Intervals, first: int, stop: int) -> 
             color="0.25",
             linewidth=0.6,
         )
+        _faults(axes, run, low, high)
         axes.set_xlim(low, high)
         numbers = run.iterations["iteration"]
         axes.set_title(
@@ -120,7 +131,24 @@ def _coarse(axes: Axes, run: RunData, busy: Intervals) -> None:
         interpolation="nearest",
         extent=(edges[0], edges[-1], run.n_workers - 0.5, -0.5),
     )
+    _faults(axes, run, edges[0], edges[-1])
+    axes.set_xlim(edges[0], edges[-1])
     axes.set_title(f"all {run.n_iterations} iterations, colours averaged", loc="left", fontsize=9)
+
+
+def _faults(axes: Axes, run: RunData, low: float, high: float) -> None:
+    """Draw between two times who was lost, and when the code was made anew without them."""
+    for worker, seconds in lost(run).items():
+        if seconds < high:
+            left = max(seconds, low)
+            axes.barh(worker, high - left, left=left, height=0.8, **_LOST)
+    for seconds in _restored(run):
+        if low <= seconds <= high:
+            axes.axvline(seconds, **_RESTORED)
+
+
+def _restored(run: RunData) -> list[float]:
+    return [float(event["seconds"]) for event in run.events if event["kind"] == "reassigned"]
 
 
 def _shares(busy: Intervals, n_workers: int, edges: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -147,7 +175,8 @@ def _rows(axes: Axes, n_workers: int) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _legend(figure: Figure, busy: Intervals) -> None:
+def _legend(figure: Figure, run: RunData, busy: Intervals) -> None:
+    from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     present = set(busy.outcome.tolist())
@@ -157,4 +186,7 @@ def _legend(figure: Figure, busy: Intervals) -> None:
         if present & set(state.outcomes)
     ]
     patches.append(Patch(facecolor=_IDLE, edgecolor="0.7", label="idle"))
-    figure.legend(handles=patches, loc="outside lower center", ncols=4, frameon=False)
+    if lost(run):
+        patches.append(Patch(label="lost", **_LOST))
+    lines = [Line2D([], [], label="redundancy restored", **_RESTORED)] if _restored(run) else []
+    figure.legend(handles=[*patches, *lines], loc="outside lower center", ncols=4, frameon=False)

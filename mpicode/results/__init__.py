@@ -4,7 +4,7 @@ from ..outcomes import Outcome
 from .checkpoint import Checkpoint, read_checkpoint, to_bytes
 from .checkpoint_folder import CheckpointFolder
 from .export import export_npz
-from .intervals import UNANSWERED, Intervals, intervals, starts_and_ends, waiting_avoided
+from .intervals import UNANSWERED, Intervals, intervals, lost, starts_and_ends, waiting_avoided
 from .reader import RunData, open_run, read_run
 from .schema import COLUMNS, ITERATION_COLUMNS, MISSING, WORKER_COLUMNS
 from .takeover import recorded
@@ -24,6 +24,7 @@ __all__ = [
     "RunWriter",
     "export_npz",
     "intervals",
+    "lost",
     "open_run",
     "read_checkpoint",
     "read_run",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,7 +90,7 @@ def intervals(run: RunData) -> Intervals:
         finished,
         np.array(_PRECEDENCE, dtype=np.int64)[best],
     )
-    return _with_unanswered(answered, _asked(run), started, ended)
+    return _with_unanswered(answered, _counted_on(run, started), started, ended)
 
 
 def waiting_avoided(run: RunData) -> float:
@@ -117,35 +118,64 @@ def _rows(run: RunData, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.where(known[rows] == numbers, rows, -1)
 
 
-def _asked(run: RunData) -> NDArray[np.int64]:
-    """Return the workers that messages were asked of: the owners of the code's, or all."""
-    owners = [code["owner"] for code in run.codes if "owner" in code]
-    return np.unique(np.concatenate(owners)) if owners else np.arange(run.n_workers)
+def lost(run: RunData) -> dict[int, float]:
+    """Return when workers were lost for good, seconds since the run began.
+
+    One that answers later was back when the run was resumed.
+    """
+    last = np.full(run.n_workers, -np.inf)
+    np.fmax.at(last, run.messages["worker"], run.messages["seconds"])
+    events = [(int(e["worker"]), float(e["seconds"])) for e in run.events if e["kind"] == "lost"]
+    return {worker: seconds for worker, seconds in events if last[worker] <= seconds}
+
+
+def _counted_on(run: RunData, started: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return until when messages were asked of each worker, (n_workers,), seconds.
+
+    That is for ever, or until it was lost, or for ever had no part in the codes that followed.
+    """
+    until = np.full(run.n_workers, np.inf)
+    if any("owner" in code for code in run.codes):
+        until[:] = -np.inf
+    for code, following in zip_longest(run.codes, run.codes[1:]):
+        if "owner" in code:
+            owners = np.unique(code["owner"])
+            end = np.inf
+            if following is not None:
+                row = int(_rows(run, np.array([following["iteration"]]))[0])
+                end = started[row] if row >= 0 else np.inf
+            until[code["workers"][owners] if "workers" in code else owners] = end
+    for worker, seconds in lost(run).items():
+        until[worker] = min(until[worker], seconds)
+    return until
 
 
 def _with_unanswered(
     answered: Intervals,
-    asked: NDArray[np.int64],
+    until: NDArray[np.float64],
     started: NDArray[np.float64],
     ended: NDArray[np.float64],
 ) -> Intervals:
-    """Add the requests that were still open when the run ended, one per worker at most."""
+    """Add the requests that were still open when the run ended, one per worker at most.
+
+    until : (n_workers,), when each worker was no longer counted on, which ended its request too
+    """
     if not len(started):
         return answered
-    free = np.zeros(asked.max() + 1)
-    done = np.full(asked.max() + 1, -1)
-    served = np.isin(answered.worker, asked)
-    np.maximum.at(free, answered.worker[served], answered.ended[served])
-    np.maximum.at(done, answered.worker[served], answered.iteration[served])
+    free = np.zeros(len(until))
+    done = np.full(len(until), -1)
+    np.maximum.at(free, answered.worker, answered.ended)
+    np.maximum.at(done, answered.worker, answered.iteration)
     # a worker is asked in the first iteration that it has not served and that is not over yet
     following = np.maximum(done + 1, np.searchsorted(ended, free, side="right"))
-    silent = asked[following[asked] < len(started)]
+    silent = np.flatnonzero(following < len(started))
+    silent = silent[np.maximum(started[following[silent]], free[silent]) < until[silent]]
     row = following[silent]
     joined = Intervals(
         np.r_[answered.worker, silent],
         np.r_[answered.iteration, row],
         np.r_[answered.began, np.maximum(started[row], free[silent])],
-        np.r_[answered.ended, np.full(len(silent), ended[-1])],
+        np.r_[answered.ended, np.minimum(ended[-1], until[silent])],
         np.r_[answered.outcome, np.full(len(silent), UNANSWERED)],
     )
     return joined.where(np.lexsort((joined.began, joined.worker)))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,21 +16,39 @@ from .partition import Partition
 _CHUNK_BYTES = 32 << 20
 
 
+class Cancelled(Exception):
+    """Nobody wants the rows any more."""
+
+
 class Blocks:
     """Gives the training rows of a block, or some of them, in chunks.
 
     A block is kept once read while all kept ones together stay below ``memory_bytes``; another one
     is read from the file each time, in chunks of bounded size.
+
+    beside    : another store; for as long as that is needed, what it keeps counts too
+    cancelled : asked while rows are read; where it says True, `Cancelled` is raised
     """
 
     def __init__(
-        self, dataset: Dataset, partition: Partition, dtype: np.dtype[Any], memory_bytes: float
+        self,
+        dataset: Dataset,
+        partition: Partition,
+        dtype: np.dtype[Any],
+        memory_bytes: float,
+        beside: Blocks | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
         self._dataset = dataset
         self._partition = partition
         self._dtype = dtype
-        self._room = memory_bytes
+        self._memory_bytes = memory_bytes
         self._kept: dict[int, Rows] = {}
+        self._n_bytes = 0
+        self._cancelled = cancelled
+        # weakly: so a store that is let go of gives its room back
+        self._stores: weakref.WeakSet[Blocks] = beside._stores if beside else weakref.WeakSet()
+        self._stores.add(self)
 
     def rows(self, block: int, slots: NDArray[np.int64] | None = None) -> Iterator[Rows]:
         """Yield the block's training rows in order.
@@ -59,6 +78,10 @@ class Blocks:
             if block not in self._kept and self._fits(block):
                 self._keep(block)
 
+    @property
+    def _room(self) -> float:
+        return self._memory_bytes - sum(store._n_bytes for store in tuple(self._stores))
+
     def _fits(self, block: int) -> bool:
         if self._dataset.sparse:
             start, stop = self._partition.extent(block)
@@ -69,7 +92,7 @@ class Blocks:
     def _keep(self, block: int) -> Rows:
         chunks = list(self._read(block))
         rows = chunks[0] if len(chunks) == 1 else _join(chunks)
-        self._room -= _bytes(rows)
+        self._n_bytes += _bytes(rows)
         self._kept[block] = rows
         return rows
 
@@ -77,6 +100,8 @@ class Blocks:
         start, stop = self._partition.extent(block)
         step = chunk_rows(self._dataset, start, stop, self._dtype)
         for first in range(start, stop, step):
+            if self._cancelled():
+                raise Cancelled
             last = min(first + step, stop)
             X, y = self._dataset.read(first, last, self._dtype)
             train = ~self._partition.aside(first, last)

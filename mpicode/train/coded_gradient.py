@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,9 +15,13 @@ from ..errors import NotDecodable
 from ..outcomes import Outcome
 from ..pool import Kind, WorkerPool
 from ..pool.transport import Slot
+from .restoration import Restoration
 from .segments import Segments
 from .shrinkage import Shrinkage
 from .stop_rules import StopRules
+
+# While there is nobody to ask: time between two looks at those who get ready.
+_LOOK_SECONDS = 0.05
 
 
 class Interrupted(Exception):
@@ -57,9 +62,10 @@ class CodedGradient:
     segment 0; so the loss is decoded with that segment, and is as exact as the gradient.
 
     rules     : when enough has arrived, and what decodes it; by default ``code`` knows
-    when_lost : what to do when workers are lost and the others cannot give the exact sum:
-                ``"approximate"`` takes the best estimate, ``"stop"`` raises `NotDecodable`
     shrinkage : what decoded sums are divided by; by default nothing is
+    when_lost : what to do when workers are lost and the others cannot give the exact sum:
+                ``"stop"`` raises `NotDecodable`, anything else takes the best estimate
+    restoration : what makes the code anew when workers are lost; by default nobody does
 
     Damaged messages are the pool's to find; but one that came whole can still hold numbers that are
     not finite. That is looked for in the sum, and only then in the messages: whose numbers are not
@@ -74,21 +80,36 @@ class CodedGradient:
         segments: Segments,
         rules: StopRules | None = None,
         shrinkage: Shrinkage | None = None,
-        when_lost: Literal["approximate", "stop"] = "stop",
+        when_lost: Literal["restore", "approximate", "stop"] = "stop",
+        restoration: Restoration | None = None,
     ) -> None:
         self._pool = pool
-        self._rules = StopRules(code) if rules is None else rules
-        self._shrinkage = Shrinkage() if shrinkage is None else shrinkage
         self._when_lost = when_lost
-        self._code = self._rules.code
-        self._decoder = self._code.decoder("gradient")
-        self._wanted = [code.messages(w) for w in range(code.n_workers)]
-        self._segments = segments
-        self._decoded = segments.new_decoded()
-        self._arrived = np.zeros(code.n_workers, dtype=bool)
-        self._corrupt = np.zeros(code.n_workers, dtype=bool)
+        self._restoration = restoration
+        self._arrived = np.zeros(pool.n_workers, dtype=bool)
+        self._corrupt = np.zeros(pool.n_workers, dtype=bool)
         self._kept: list[tuple[int, int, Slot]] = []  # worker and message
         self._refused: dict[int, int] = {}  # messages of this iteration, and whose they are
+        self._use(
+            segments,
+            StopRules(code) if rules is None else rules,
+            Shrinkage() if shrinkage is None else shrinkage,
+            range(code.n_workers),
+        )
+
+    def _use(
+        self, segments: Segments, rules: StopRules, shrinkage: Shrinkage, workers: Sequence[int]
+    ) -> None:
+        """Decode by ``rules`` what ``workers``, in the code's order, send from now on."""
+        self._rules = rules
+        self._shrinkage = shrinkage
+        self._code = rules.code
+        self._decoder = self._code.decoder("gradient")
+        self._wanted = [np.empty(0, dtype=np.intp) for _ in range(self._pool.n_workers)]
+        for place, worker in enumerate(workers):
+            self._wanted[worker] = self._code.messages(place)
+        self._segments = segments
+        self._decoded = segments.new_decoded()
 
     def __call__(self, x: ArrayLike, iteration: int, until: float | None = None) -> Round:
         """Return the decoded gradient at ``x``, (n_parameters,).
@@ -98,8 +119,7 @@ class CodedGradient:
         enough by ``until`` (run time, s), and `Interrupted` when the transport was told to stop
         waiting.
         """
-        if self._code.varies:
-            self._decoder = self._code.at(iteration).decoder("gradient")
+        self._restore(iteration)
         began = self._pool.now()
         deadline = until
         if self._rules.deadline is not None:
@@ -122,6 +142,8 @@ class CodedGradient:
         until: float | None,
     ) -> Round | None:
         """Return what one round gives, None where all are to be asked once more."""
+        if self._code.varies:
+            self._decoder = self._code.at(iteration).decoder("gradient")
         pool, decoder, rules = self._pool, self._decoder, self._rules
         asked = pool.now()
         pool.begin(Kind.GRADIENT, iteration, x, self._wanted, round)
@@ -144,6 +166,9 @@ class CodedGradient:
         waited = pool.now()
         self._corrupt |= pool.corrupt
         pool.end()
+        nobody_left = not decoder.n_arrived and (deadline is None or waited < deadline)
+        if nobody_left and self._others_get_ready(iteration, until):
+            return None
         try:
             if not enough:
                 self._check_late(iteration, waited, until)
@@ -203,6 +228,27 @@ class CodedGradient:
             done.arrived[worker] = False
         return done
 
+    def _restore(self, iteration: int) -> bool:
+        """Return whether a fresh code is ready; ``iteration`` then begins with it."""
+        if self._restoration is None:
+            return False
+        scheme = self._restoration.step(iteration)
+        if scheme is None:
+            return False
+        setup = scheme.setup
+        self._use(setup.segments, setup.rules, scheme.shrinkage, scheme.workers)
+        return True
+
+    def _others_get_ready(self, iteration: int, until: float | None) -> bool:
+        """Wait for those who had no part in this code; return whether they have one in another."""
+        pool, restoration = self._pool, self._restoration
+        while not self._restore(iteration):
+            late = until is not None and pool.now() >= until
+            if restoration is None or not restoration.is_under_way or late or pool.interrupted():
+                return False
+            pool.pause(_LOOK_SECONDS)
+        return True
+
     def _check_late(self, iteration: int, waited: float, until: float | None) -> None:
         """Raise what ends the run where it may not go on with too few answers."""
         if self._pool.interrupted():
@@ -215,9 +261,7 @@ class CodedGradient:
         spoilt = np.flatnonzero(self._pool.corrupt).tolist()
         empty = np.flatnonzero(self._pool.empty).tolist()
         if self._rules.deadline is not None or (
-            n_arrived
-            and (members.n_missing or spoilt or empty)
-            and self._when_lost == "approximate"
+            n_arrived and (members.n_missing or spoilt or empty) and self._when_lost != "stop"
         ):
             return
         parts = [str(members)] * bool(members.n_missing)

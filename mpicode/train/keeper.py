@@ -122,7 +122,7 @@ class Keeper:
     ) -> RunWriter:
         """Return the writer of the run file, which begins with what is known from before.
 
-        code : arrays of the code in use; a resumed run has it in the file already
+        code : arrays of the code in use; a resumed run may have it in the file already
         """
         config = self._setup.config
         earlier = None
@@ -136,16 +136,11 @@ class Keeper:
             earlier,
         )
         n = self.state.iteration
-        if not (earlier and earlier.codes and self._same_code):
+        if not (earlier and earlier.codes and _same_code(earlier.codes[-1], code)):
             writer.code(code, n)
         if earlier is not None:
             self._tell_resumed(writer, earlier)
         return writer
-
-    @property
-    def _same_code(self) -> bool:
-        assert self._from is not None
-        return bool(self._from.checkpoint.identity.get("encoding") == self._facts["encoding"])
 
     def _tell_resumed(self, writer: RunWriter, earlier: RunData) -> None:
         assert self._from is not None
@@ -173,3 +168,15 @@ class Keeper:
         return Checkpoints(
             self._folder, config.checkpoint, identity, clock, writer, self._say, self.state, rows
         )
+
+
+def _same_code(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Return whether the arrays of two codes say the same, over the same workers."""
+    for name in ("encoding", "owner", "workers"):
+        ours, theirs = one.get(name), other.get(name)
+        if ours is None or theirs is None:
+            if ours is not theirs:
+                return False
+        elif ours.shape != theirs.shape or (ours != theirs).sum():
+            return False
+    return True

@@ -46,11 +46,11 @@ class Progress:
             self._say(f"mpicode: {done}, {self._text(columns)}")
 
     def event(self, iteration: int, seconds: float, worker: int, kind: str, detail: str) -> None:
-        """Say what happened to a worker, and to how many it has happened."""
+        """Say what happened to a worker, or to all, and how many were lost."""
         self._n_lost += kind == "lost"
         first = detail.partition("\n")[0]
-        who = f"worker {worker} (rank {worker + 1})"
-        self._say(f"mpicode: iteration {iteration}: {who} {kind}: {first}")
+        who = f"worker {worker} (rank {worker + 1}) " if worker >= 0 else ""
+        self._say(f"mpicode: iteration {iteration}: {who}{kind}: {first}")
 
     def _say(self, line: str) -> None:
         if self._bar is not None:

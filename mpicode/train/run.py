@@ -24,10 +24,11 @@ from .full_disk import FullDisk, disk_as_before
 from .keeper import Keeper
 from .loop import Recorder, Result, train
 from .pace import Paced, go_through, pace
-from .precision import check_precision
+from .restoration import Restoration, Scheme, shrinkage_for
 from .setup import Setup, build
-from .shrinkage import Shrinkage, estimate
+from .shrinkage import Shrinkage
 from .uncoded import uncoded_delay
+from .works import PLAN_HEAD, Works
 
 if TYPE_CHECKING:
     from mpi4py.MPI import Intracomm
@@ -100,10 +101,10 @@ def _run_virtual(config: Config, hooks: _Hooks) -> Result:
         keeper = Keeper(setup, "virtual", hooks.resume, hooks.say)
         closing.callback(keeper.close)
         setup, paced = pace(setup) if keeper.goes_through else (setup, None)
-        shrinkage = _shrinkage(setup)
-        segments, blocks = setup.segments, setup.blocks()
+        shrinkage = shrinkage_for(setup)
+        segments, works = setup.segments, Works(setup)
         transport = VirtualMaster(
-            lambda worker: setup.work(worker, blocks),
+            works.first,
             setup.code.n_workers,
             segments.answer_length,
             segments.dtype,
@@ -112,6 +113,7 @@ def _run_virtual(config: Config, hooks: _Hooks) -> Result:
             costs(config),
             faults=setup.faults,
             checksum=setup.checksum,
+            renew=works.renewed,
         )
         transport.interrupted = hooks.interrupted
         pool = _pool(setup, transport)
@@ -153,7 +155,7 @@ def _run_mpi(config: Config, comm: Intracomm, hooks: _Hooks) -> Result | None:
             answer = setup.segments.answer_length, setup.segments.dtype
             keeper = Keeper(setup, "real", hooks.resume, hooks.say)
             closing.callback(keeper.close)
-            shrinkage = _shrinkage(setup)
+            shrinkage = shrinkage_for(setup)
         except BaseException:
             closing.close()
             # the workers wait: release them before anything is said
@@ -187,42 +189,35 @@ def _serve(config: Config, part: Intracomm) -> None:
     from ..pool import mpi
 
     setup: Setup | None = None
+    works: Works | None = None
     failure: Exception | None = None
     try:
         setup = build(config)
+        works = Works(setup)
     except Exception as error:
         failure = error
 
     def make_work() -> Any:
-        if setup is None:
+        if works is None:
             assert failure is not None
             raise failure
-        return setup.work(part.rank - 1, setup.blocks())
+        return works.first(part.rank - 1)
 
-    length, dtype, n_messages = 0, np.dtype(np.float64), 0
+    length, dtype, n_numbers = 0, np.dtype(np.float64), 0
     answer = 0, dtype
     if setup is not None:
-        length, dtype, n_messages = setup.problem.n_parameters, setup.dtype, setup.code.n_messages
+        length, dtype = setup.problem.n_parameters, setup.dtype
+        n_numbers = max(setup.code.n_messages, config.run.n_workers + PLAN_HEAD)
         answer = setup.segments.answer_length, setup.segments.dtype
     buffer = wire.new_buffer(largest_answer(*answer))
-    end = mpi.MPIWorker(part, length, dtype, n_messages, buffer, wire.message_bytes(*answer))
+    end = mpi.MPIWorker(part, length, dtype, n_numbers, buffer, wire.message_bytes(*answer))
     delay, faults, checksum = None, None, False
     if setup is not None:
         delay, faults, checksum = setup.delay, setup.faults, setup.checksum
-    worker = part.rank - 1
-    end.run(worker_loop(worker, make_work, delay, end.now, buffer, faults, checksum))
+    worker, renew = part.rank - 1, works.renewed if works else None
+    end.run(worker_loop(worker, make_work, delay, end.now, buffer, faults, checksum, renew))
     if setup is not None:
         setup.close()
-
-
-def _shrinkage(setup: Setup) -> Shrinkage:
-    """Return what decoded sums are to be divided by; refuse what rounding would spoil.
-
-    Raises `ConfigError`. The master alone asks: both take many decodings.
-    """
-    config = setup.config
-    check_precision(setup.rules, setup.dtype, config.decoding.max_error)
-    return estimate(setup.rules, config.run.seed) if config.decoding.correct_step else Shrinkage()
 
 
 @disk_as_before()
@@ -241,14 +236,17 @@ def _master(
         return keeper.finished
     recorders = hooks.recorders
     state = keeper.state
+    when_lost, scheme = config.faults.when_lost, Scheme(setup, shrinkage, range(pool.n_workers))
+    restoration = Restoration(scheme, pool) if when_lost == "restore" else None
     gradient = CodedGradient(
-        pool, setup.code, setup.segments, setup.rules, shrinkage, config.faults.when_lost
+        pool, setup.code, setup.segments, setup.rules, shrinkage, when_lost, restoration
     )
     writer = None
     try:
         pool.start(0.0 if paced else state.seconds)
         if paced:
             go_through(pool, gradient, paced, state)
+            pool.members.take_changes()  # those the run file knows
             keeper.check_time(pool.now())
         if config.output.path is not None:
             attrs = {
@@ -260,10 +258,10 @@ def _master(
                 "blas_threads": blas()[1],
                 "shrinkage": shrinkage.stopped,
             }
-            arrays: dict[str, Any] = {"encoding": setup.code.encoding, "owner": setup.code.owner}
-            if shrinkage.late is not None:
-                arrays["shrinkage"] = shrinkage.late
-            writer = keeper.run_file(config.output.path, attrs, arrays, pool.n_workers)
+            in_use = scheme if restoration is None else restoration.scheme
+            writer = keeper.run_file(config.output.path, attrs, in_use.arrays(), pool.n_workers)
+            if restoration is not None:
+                restoration.record = writer.code
             pool.log = writer.message
             recorders = [writer, *recorders]
             if setup.faults is not None and setup.faults.disk_full_at is not None:

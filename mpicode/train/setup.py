@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,10 +49,12 @@ class Setup:
         """Whether answers carry a checksum."""
         return self.config.wire.checksum or (self.faults is not None and self.faults.corrupts)
 
-    def blocks(self) -> Blocks:
-        """Return an empty store for rows."""
+    def blocks(
+        self, beside: Blocks | None = None, cancelled: Callable[[], bool] = lambda: False
+    ) -> Blocks:
+        """Return an empty store for rows; see `Blocks`."""
         memory_bytes = self.config.data.memory_mb * 1e6
-        return Blocks(self.dataset, self.partition, self.dtype, memory_bytes)
+        return Blocks(self.dataset, self.partition, self.dtype, memory_bytes, beside, cancelled)
 
     def work(self, worker: int, blocks: Blocks) -> GradientWork:
         """Return what ``worker`` computes, its rows read."""
@@ -91,6 +93,18 @@ class Setup:
         self.dataset.close()
         if self.test is not None:
             self.test.close()
+
+
+def partition_for(code: GradientCode, config: Config, n_samples: int) -> Partition:
+    """Return the partition of so many rows; raises `ConfigError` where they are too few."""
+    run = config.run
+    partition = Partition(n_samples, code.n_blocks, config.data.test_fraction, run.seed)
+    if run.batch_size is not None and not code.n_blocks <= run.batch_size <= partition.n_train:
+        raise ConfigError(
+            f"run.batch_size: {run.batch_size} is not between the {code.n_blocks} blocks "
+            f"and the {partition.n_train} rows to train on"
+        )
+    return partition
 
 
 def build(config: Config) -> Setup:
@@ -133,12 +147,7 @@ def _build(config: Config, opened: contextlib.ExitStack) -> Setup:
         dtype=dtype,
     )
     segments = Segments(code, problem.n_parameters, dtype, problem.layout(code.n_segments))
-    partition = Partition(dataset.n_samples, code.n_blocks, config.data.test_fraction, run.seed)
-    if run.batch_size is not None and not code.n_blocks <= run.batch_size <= partition.n_train:
-        raise ConfigError(
-            f"run.batch_size: {run.batch_size} is not between the {code.n_blocks} blocks "
-            f"and the {partition.n_train} rows to train on"
-        )
+    partition = partition_for(code, config, dataset.n_samples)
     test = None
     if config.data.test is not None:
         test = opened.enter_context(open_dataset(config.data.test))

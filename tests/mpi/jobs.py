@@ -86,6 +86,10 @@ class Job:
                 self._hangs(f"waiting for {what}")
             time.sleep(0.005)
 
+    def said(self, text, times=1):
+        """Return a function that tells whether ``text`` was said on stderr, so many times."""
+        return lambda: self._err.read_text().count(text) >= times
+
     def signal(self, number):
         """Send a signal to the process that was started: the launcher."""
         self.process.send_signal(number)

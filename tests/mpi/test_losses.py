@@ -69,7 +69,7 @@ def test_a_worker_that_dies_before_it_is_ready_is_done_without(run, config, stag
 
 
 def test_more_deaths_than_tolerated_leave_the_best_estimate(run, config, stage):
-    path = config(problem={"name": stage.name}, code=CYCLIC)
+    path = config(problem={"name": stage.name}, code=CYCLIC, faults={"when_lost": "approximate"})
     stage.hold("regularise", 0, 10)
     job = run(path)
     job.until(stage.held("regularise", 0), "iteration 10")

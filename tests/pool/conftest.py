@@ -92,7 +92,7 @@ class Watched(VirtualMaster):
         elif kind == Kind.GRADIENT:
             self.requests[worker] += 1
             self.notices[worker] = 0
-        elif kind == Kind.ASSIGN:
+        elif kind in (Kind.ASSIGN, Kind.PREPARE):
             assert self.requests[worker] == 0, f"worker {worker} is busy and is told its messages"
         assert self.requests[worker] <= 1, f"{self.requests[worker]} requests to worker {worker}"
         assert self.notices[worker] <= 1, f"{self.notices[worker]} notices to worker {worker}"
@@ -146,7 +146,7 @@ def stage():
 
     def build(
         n_workers=2, *, parts=(4,), delays=None, fails=None, costs=EXACT, start=True,
-        together=False, make_work=None, faults=(), seed=0, checksum=False,
+        together=False, make_work=None, faults=(), seed=0, checksum=False, renew=None,
     ):  # fmt: skip
         script = Script(delays or {})
         steps = parts if isinstance(parts, dict) else dict.fromkeys(range(n_workers), parts)
@@ -157,7 +157,7 @@ def stage():
         largest = largest_answer(LENGTH + 1, F8)
         transport = Watched(
             make_work or work, n_workers, LENGTH + 1, F8, largest, script, costs,
-            together=together, checksum=checksum,
+            together=together, checksum=checksum, renew=renew,
             faults=inject(faults, n_workers=n_workers, seed=seed),
         )  # fmt: skip
         rows = []

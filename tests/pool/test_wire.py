@@ -13,6 +13,7 @@ FIELDS = {
     "flags": wire.LAST,
     "seconds": 0.1,
     "delay_seconds": 1e-300,
+    "generation": 2**32 - 1,
 }
 
 
@@ -44,6 +45,7 @@ def test_what_is_packed_is_parsed(dtype, length):
             length,
             0.1,
             1e-300,
+            2**32 - 1,
         )
         assert {name: getattr(header, name) for name in FIELDS} == FIELDS
         np.testing.assert_array_equal(wire.payload(buffer, length, dtype), values)
@@ -58,7 +60,7 @@ def test_the_bytes_are_those_of_the_table():
     assert raw[12:16] == struct.pack("<i", 2**31 - 1)
     assert raw[16:24] == struct.pack("<q", -(2**40))
     assert raw[24:28] == struct.pack("<i", 3)
-    assert raw[28:32] == bytes(4)
+    assert raw[28:32] == b"\xff" * 4
     assert raw[32:40] == struct.pack("<q", 2)
     assert raw[40:56] == struct.pack("<dd", 0.1, 1e-300)
     assert raw[56:64] == bytes(8)

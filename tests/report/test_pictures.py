@@ -75,3 +75,25 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path, write_run):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"file.pictures: cannot be made"):
         draw({"x": read_run(tmp_path / "run.h5")}, tmp_path / "file" / "pictures")
+
+
+@pytest.mark.parametrize("n_iterations", [30, 90])
+def test_the_timeline_shows_who_was_lost_and_when_redundancy_was_restored(tmp_path, n_iterations):
+    def pixels(name, kinds):
+        from matplotlib.image import imread
+
+        with RunWriter(tmp_path / f"{name}.h5", {}, 3) as writer:
+            for t in range(n_iterations):
+                writer.iteration({"started": t, "seconds": 1.0, "wait": 0.9, "loss": 1.0}, {})
+                writer.message(t, 0, 0, 0, t, t + 1.0, Outcome.USED)
+            for kind, worker, seconds in kinds:
+                writer.event(int(seconds), seconds, worker, kind, "")
+        return imread(draw({"x": read_run(tmp_path / f"{name}.h5")}, tmp_path)[2])[:, :, :3]
+
+    before = pixels("before", [])
+    lost = pixels("lost", [("lost", 2, 5.5)])
+    restored = pixels("restored", [("lost", 2, 5.5), ("reassigned", -1, 12.0)])
+    assert lost.shape != before.shape or (lost != before).any()
+    # a dashed line through the rows, in each of the one or two pictures, and in the legend
+    dark = (restored.max(axis=2) < 0.05).sum() - (lost.max(axis=2) < 0.05).sum()
+    assert dark > 100

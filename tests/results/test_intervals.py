@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mpicode.outcomes import Outcome
-from mpicode.results import UNANSWERED, RunWriter, intervals, read_run, waiting_avoided
+from mpicode.results import UNANSWERED, RunWriter, intervals, lost, read_run, waiting_avoided
 
 USED, LATE, DROPPED = Outcome.USED, Outcome.STALE_DROPPED, Outcome.DROPPED
 
@@ -80,3 +80,23 @@ def test_several_messages_of_one_request_are_one_interval(run):
 def test_an_empty_run_avoids_nothing(tmp_path):
     RunWriter(tmp_path / "run.h5", {}, 3).close(None, False, "nothing")
     assert waiting_avoided(read_run(tmp_path / "run.h5")) == 0.0
+
+
+def test_a_lost_worker_is_waited_for_until_it_is_lost(tmp_path):
+    with RunWriter(tmp_path / "run.h5", {}, 3) as writer:
+        writer.code({"owner": np.arange(3)}, 0)
+        for iteration in range(4):
+            writer.iteration({"seconds": 1.0, "started": float(iteration)}, {})
+            for worker in (0, 1):
+                if iteration < 2 or worker == 0:
+                    at = iteration + 0.5
+                    writer.message(iteration, 0, worker, worker, iteration, at, USED)
+        writer.event(1, 1.25, 2, "lost", "died")
+        # from iteration 2 on worker 0 alone has a part
+        writer.code({"owner": np.array([0]), "workers": np.array([0])}, 2)
+    made = read_run(tmp_path / "run.h5")
+    open_still = intervals(made).where(intervals(made).outcome == UNANSWERED)
+    assert open_still.worker.tolist() == [2]
+    assert (open_still.began.tolist(), open_still.ended.tolist()) == ([0.0], [1.25])
+    assert waiting_avoided(made) == pytest.approx(0.25)
+    assert lost(made) == {2: 1.25}

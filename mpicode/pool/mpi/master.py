@@ -11,6 +11,7 @@ import numpy as np
 from mpi4py import MPI
 
 from .. import wire
+from ..background import Background
 from ..backoff import Backoff, sharpen_sleep
 from ..snapshots import Snapshot
 from ..transport import Slot
@@ -36,6 +37,7 @@ class MPIMaster:
         self._answer = (answer_length, dtype)
         self._largest = largest
         self._backoff = Backoff()
+        self.start = Background().start
         self._told: list[tuple[MPI.Request, wire.Bytes]] = []
         self._posted: list[tuple[list[MPI.Request], Snapshot]] = []
         self._slots: list[Slot] = []

@@ -10,25 +10,27 @@ import numpy as np
 from mpi4py import MPI
 
 from .. import wire
+from ..background import Background, Job
 from ..backoff import Backoff, sharpen_sleep
 from ..wire import Kind
-from ..worker import Action, Receive, Request, Send, Sleep, Strike
+from ..worker import Action, Prepare, Receive, Request, Send, Sleep, Strike
 from .job import MasterLost, survives
 from .tags import ANSWER, NOTICE, REQUEST
 
-_NOTICES = frozenset((int(Kind.WITHDRAW), int(Kind.STOP)))
+_NO_REQUESTS = frozenset((int(Kind.WITHDRAW), int(Kind.STOP), int(Kind.PREPARED)))
 # looked up once: these run for every request
-_ASSIGN = int(Kind.ASSIGN)
+_OF_NUMBERS = frozenset((int(Kind.ASSIGN), int(Kind.PREPARE)))
 _new = tuple.__new__
 _LOOK_SECONDS = 100e-6  # shorter work is not interrupted to look for a notice
+_SECONDS_TO_CANCEL = 2.0
 
 
 class MPIWorker:
     """A worker's end of the wire: it carries out what `worker_loop` yields.
 
-    Requests have ``payload_length`` elements of ``dtype``; ``n_messages`` is the most that can be
-    assigned to one worker. ``buffer`` is where answers are put together, ``answer_bytes`` long as a
-    rule.
+    Requests have ``payload_length`` elements of ``dtype``; ``n_numbers`` is the most that can be
+    assigned to one worker, or told it of another code. ``buffer`` is where answers are put
+    together, ``answer_bytes`` long as a rule.
     """
 
     def __init__(
@@ -36,7 +38,7 @@ class MPIWorker:
         comm: MPI.Intracomm,
         payload_length: int,
         dtype: np.dtype[Any],
-        n_messages: int,
+        n_numbers: int,
         buffer: wire.Bytes,
         answer_bytes: int,
     ) -> None:
@@ -46,7 +48,7 @@ class MPIWorker:
         self._answer_bytes = answer_bytes
         n_bytes = max(
             wire.message_bytes(payload_length, dtype),
-            wire.message_bytes(n_messages, np.dtype(np.int64)),
+            wire.message_bytes(n_numbers, np.dtype(np.int64)),
         )
         self._inbox = wire.new_buffer(n_bytes)
         self._frame = wire.Frame(self._inbox, payload_length, dtype)
@@ -58,6 +60,8 @@ class MPIWorker:
         self._sending: MPI.Request | None = None
         self._backoff = Backoff()
         self._current = Request(0, -1, 0, self._frame.values, 0.0)
+        self._background = Background()
+        self._job: Job[Any] | None = None
         self._looked_at = 0.0
         self._stop: Request | None = None
         sharpen_sleep()
@@ -86,19 +90,25 @@ class MPIWorker:
                     self._suffer(action)
                     outcome = None
                     continue
+                elif isinstance(action, Prepare):
+                    self._job = action.job
+                    self._background.start(action.job)
+                    outcome = None
+                    continue
                 elif not isinstance(action, Receive):
                     outcome = now() - self._looked_at > _LOOK_SECONDS and self._withdrawn()
                     continue
                 if not waiting:
                     self._request.Start()
                 outcome = self._next_request()
-                waiting = outcome.kind in _NOTICES
+                waiting = outcome.kind in _NO_REQUESTS
         except StopIteration as end:
             ended: BaseException | None = end.value
         except MPI.Exception as error:
             if not survives():
                 raise
             raise MasterLost(f"the master (rank 0) has died: {error}") from None
+        self._background.close(_SECONDS_TO_CANCEL)
         self._notice.Cancel()
         self._notice.Wait()
         if waiting:
@@ -142,7 +152,11 @@ class MPIWorker:
         backoff, frame = self._backoff, self._frame
         requested, notified = self._request.Test, self._notice.Test
         backoff.reset()
-        while not (requested() or requested() or requested()):
+        while True:
+            if self._job is not None and self._job.done:
+                return self._prepared()
+            if requested() or requested() or requested():
+                break
             # what is told to an idle worker can wait a little longer than a request
             if notified():
                 notice = self._open_notice()
@@ -151,14 +165,24 @@ class MPIWorker:
                 return notice
             backoff.pause()
         self._complete_send()
-        _, kind, dtype, _, _, iteration, round, _, length, seconds, _, _ = frame.read("master")
-        if frame.n_bytes == frame.full_bytes and kind != _ASSIGN:
+        _, kind, dtype, _, _, iteration, round, generation, length, seconds, _, _ = frame.read(
+            "master"
+        )
+        if frame.n_bytes == frame.full_bytes and kind not in _OF_NUMBERS:
             values = frame.values
         else:
             values = wire.payload(self._inbox, length, wire.DTYPES[dtype])
         self._looked_at = self.now()
-        self._current = request = _new(Request, (kind, iteration, round, values, seconds))
+        self._current = request = _new(
+            Request, (kind, iteration, round, values, seconds, generation)
+        )
         return request
+
+    def _prepared(self) -> Request:
+        """Return the word that the job is done, whatever came of it."""
+        self._job = None
+        self._complete_send()
+        return Request(Kind.PREPARED, -1, 0, self._notices.values, 0.0)
 
     def _open_notice(self) -> Request:
         _, kind, _, _, _, iteration, round, _, _, seconds, _, _ = self._notices.read("master")

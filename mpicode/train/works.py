@@ -1,0 +1,82 @@
+"""What workers compute: at first, and once the code was made anew without those lost."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..datasets import open_dataset
+from ..pool.background import Cancelled
+from .gradient_work import GradientWork
+from .renewal import renew
+from .setup import Setup
+
+# What stands in a plan before the workers.
+PLAN_HEAD = 2
+
+
+class Plan:
+    """A code made anew, in numbers: the workers left, the attempt, and who has which place in it.
+
+    Those of ``workers``, by their numbers in the run, are workers 0, 1, ... of the code.
+    """
+
+    def __init__(self, n_left: int, attempt: int, workers: list[int]) -> None:
+        self.n_left = n_left
+        self.attempt = attempt
+        self.workers = workers
+
+    @classmethod
+    def of(cls, numbers: NDArray[np.integer[Any]]) -> Plan:
+        """Return the plan that was sent as ``numbers``."""
+        n_left, attempt, *workers = numbers.tolist()
+        return cls(n_left, attempt, workers)
+
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        """The plan as it is sent."""
+        return np.array([self.n_left, self.attempt, *self.workers], dtype=np.int64)
+
+
+class Works:
+    """Makes the work of one generation of the code after the other, rows read from the files.
+
+    Workers in one process share the rows of a generation. Those of the one before are let go of
+    with its work; until then both together keep to ``data.memory_mb``.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        self._first = self._setup = setup
+        self._blocks = setup.blocks()
+        self._plan: list[int] = []
+
+    def first(self, worker: int) -> GradientWork:
+        """Return what ``worker`` computes as long as nobody is lost."""
+        return self._setup.work(worker, self._blocks)
+
+    def renewed(
+        self, worker: int, numbers: NDArray[np.integer[Any]], cancelled: Cancelled
+    ) -> tuple[GradientWork, float]:
+        """Return what ``worker`` computes by a `Plan`, and how many rows it needs for that."""
+        plan = Plan.of(numbers)
+        try:
+            if self._plan != numbers.tolist():
+                self._begin(plan, cancelled)
+                self._plan = numbers.tolist()
+            place = plan.workers.index(worker)
+            work = self._setup.work(place, self._blocks)
+        except BaseException:
+            self._plan = []  # what was read so far is not to be taken for all of it
+            raise
+        blocks = self._setup.code.blocks(place)
+        return work, float(self._setup.partition.sizes[blocks].sum())
+
+    def _begin(self, plan: Plan, cancelled: Cancelled) -> None:
+        # files of its own: a file is not read by two threads at once
+        dataset = open_dataset(self._first.config.data.path)
+        setup = dataclasses.replace(self._first, dataset=dataset)
+        self._setup = renew(setup, plan.n_left, plan.attempt)
+        self._blocks = self._setup.blocks(beside=self._blocks, cancelled=cancelled)
