@@ -12,7 +12,7 @@ import pytest
 import mpicode
 from mpicode.pool.members import LOST, NOT_RESTORED, REASSIGNED, REFUSED
 from mpicode.pool.virtual import VirtualMaster
-from mpicode.results import read_run
+from mpicode.results import lost, read_run
 from mpicode.train.blocks import Blocks
 from mpicode.train.works import Works
 
@@ -85,16 +85,17 @@ def job(mortal, tables, tmp_path):
     """Run 12 workers of which some die: the result, and what the run file says."""
     numbers = itertools.count()
 
-    def run(deaths, recorders=(), **changes):
+    def run(deaths, recorders=(), resume=False, **changes):
         config = tables(
             run={"n_workers": 12, "iterations": ITERATIONS},
             output={"path": str(tmp_path / f"{next(numbers)}.h5")},
+            checkpoint={"keep": 0},
             delays={"name": "bernoulli", "probability": 0.1, "seconds": 0.001},
         )
         for name, table in changes.items():
             whole = name in ("code", "delays")
             config[name] = table if whole else {**config.get(name, {}), **table}
-        result = mpicode.run(config, recorders=[Killer(deaths), *recorders])
+        result = mpicode.run(config, recorders=[Killer(deaths), *recorders], resume=resume)
         return result, read_run(result.path)
 
     return run
@@ -317,3 +318,15 @@ def test_one_who_cannot_read_its_rows_is_left_out(job, plain, monkeypatch):
     assert told == [(6, REFUSED), (-1, REASSIGNED)] * 2
     assert "10 of 12 workers" in events(made, REASSIGNED)[0]["detail"]
     assert 6 not in made.codes[-1]["workers"]
+
+
+def test_a_resumed_run_begins_with_all_workers_and_says_so(job, plain, tmp_path):
+    changes = {"checkpoint": {"keep": 2}, "output": {"path": str(tmp_path / "run.h5")}}
+    changes |= {"code": SCHEMES["cyclic"][0], "delays": NONE}
+    job({4: [1]}, run={"iterations": 30}, **changes)
+    result, made = job({}, resume=True, **changes)
+    is_the_descent(result, plain)
+    assert [one.get("workers", np.arange(12)).size for one in made.codes] == [12, 11, 12]
+    assert made.codes[2]["iteration"] == 30
+    # nobody is drawn as lost who answers later
+    assert lost(made) == {}
