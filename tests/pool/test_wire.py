@@ -153,7 +153,7 @@ def test_a_checksum_finds_each_flipped_bit():
     message = wire.Frame(wire.new_buffer(200), 5, values.dtype)
     message.values[:] = values
     message.seal()
-    message.pack(Kind.GRADIENT, 3, 0, 7, wire.LAST, 0.5, 0.0)
+    message.pack(Kind.GRADIENT, 3, 0, 7, wire.LAST, 0.5, 0.0, 0)
     message.stamp()
     whole = bytes(message.view[: message.full_bytes])
     frame = wire.Frame(wire.new_buffer(200), 5, values.dtype)
