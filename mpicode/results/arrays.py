@@ -110,15 +110,22 @@ class RunArrays:
                 code[name] = self._sparse(found)
             else:
                 code[name] = self._array(group, name, found.ndim, _NUMBERS + "cb")
-        owner = code.get("owner", np.empty(0, int))
-        if owner.ndim != 1 or owner.dtype.kind not in _INTEGERS:
-            raise DataError(f"{self.path}: {group.name}/owner is {owner.ndim}-D {owner.dtype}")
-        if len(owner) and not 0 <= owner.min() <= owner.max() < n_workers:
+        self._check_workers(group, code, "workers", n_workers)
+        self._check_workers(group, code, "owner", len(code.get("workers", range(n_workers))))
+        return code
+
+    def _check_workers(
+        self, group: h5py.Group, code: dict[str, Any], name: str, n_workers: int
+    ) -> None:
+        """Raise `DataError` if the array, where there is one, tells of workers there are not."""
+        found = code.get(name, np.empty(0, int))
+        if found.ndim != 1 or found.dtype.kind not in _INTEGERS:
+            raise DataError(f"{self.path}: {group.name}/{name} is {found.ndim}-D {found.dtype}")
+        if len(found) and not 0 <= found.min() <= found.max() < n_workers:
             raise DataError(
-                f"{self.path}: {group.name}/owner: workers {owner.min()} to {owner.max()} "
+                f"{self.path}: {group.name}/{name}: workers {found.min()} to {found.max()} "
                 f"of {n_workers}"
             )
-        return code
 
     def _sparse(self, group: h5py.Group) -> sp.csr_array:
         parts = (
