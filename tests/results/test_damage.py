@@ -40,6 +40,10 @@ def attribute(name, value):
     return lambda file: file.attrs.create(name, value)
 
 
+def add(name, value):
+    return lambda file: file.create_dataset(name, data=value)
+
+
 def table(name, field, row, value):
     def change(file):
         rows = file[name][()]
@@ -67,8 +71,8 @@ def table(name, field, row, value):
         (put("parameters", np.ones((2, 2))), "parameters has 2 dimensions, not 1"),
         (put("parameters", np.array([b"ab"])), r"parameters holds \|S2"),
         (put("code/0/owner", np.array([0, 9])), "owner: workers 0 to 9 of 8"),
-        (put("code/0/workers", np.array([0, 9])), "workers: workers 0 to 9 of 8"),
-        (put("code/0/workers", np.array([0, 1])), "owner: workers 0 to 7 of 2"),
+        (add("code/0/workers", np.array([0, 9])), "workers: workers 0 to 9 of 8"),
+        (add("code/0/workers", np.array([0, 1])), "owner: workers 0 to 7 of 2"),
         (put("code/0/owner", np.array([0.5])), "owner is 1-D float64"),
         (put("code/0/encoding/indices", np.full(8, 99)), "cannot be read"),
         (put("code/0/encoding/indptr", np.zeros(2, int)), "cannot be read"),
