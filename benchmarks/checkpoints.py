@@ -20,10 +20,10 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 from pathlib import Path
 
 import numpy as np
+from ranks import is_rank
 
 RUNS = ("none", "checkpoints", "again")
 ROWS = 4000
@@ -182,16 +182,7 @@ def report(told, options) -> None:
 
 def main() -> int:
     options = arguments()
-    from mpicode import launch
-
-    if launch.launcher() is not None:
-        try:
-            rank(options)
-        except BaseException:
-            from mpicode.pool import mpi
-
-            traceback.print_exc()
-            mpi.abort(1)  # or the others would wait
+    if is_rank(lambda: rank(options)):
         return 0
     began = time.perf_counter()
     told = measure(options)

@@ -19,10 +19,10 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 from pathlib import Path
 
 import numpy as np
+from ranks import run_rank
 
 SLEEPER = 5
 DIGITS = runpy.run_path(str(Path(__file__).parents[1] / "tests" / "mpi" / "digits.py"))
@@ -75,13 +75,7 @@ def report(name, told, workers) -> None:
 def main() -> int:
     options = arguments()
     if options.configs:
-        try:
-            rank(options.configs)
-        except BaseException:
-            from mpicode.pool import mpi
-
-            traceback.print_exc()
-            mpi.abort(1)  # or the others would wait
+        run_rank(lambda: rank(options.configs))
         return 0
     from mpicode import launch
     from mpicode.results import read_run

@@ -22,10 +22,10 @@ import os
 import subprocess
 import sys
 import time
-import traceback
 from pathlib import Path
 
 import numpy as np
+from ranks import is_rank
 
 WORKERS = 2
 METHODS = ("pool", "isend")
@@ -169,16 +169,7 @@ def measure_over(transport, options):
 
 def main() -> int:
     options = arguments()
-    from mpicode import launch
-
-    if launch.launcher() is not None:
-        try:
-            rank(options)
-        except BaseException:
-            from mpicode.pool import mpi
-
-            traceback.print_exc()
-            mpi.abort(1)  # or the others would wait
+    if is_rank(lambda: rank(options)):
         return 0
     from namespaces import Unavailable
 

@@ -23,11 +23,11 @@ import os
 import subprocess
 import sys
 import tempfile
-import traceback
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ranks import run_rank
 from scipy import sparse
 
 WORKERS = 4
@@ -128,13 +128,7 @@ def main() -> int:
     parser.add_argument("--data", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.data is not None:
-        try:
-            rank(options)
-        except BaseException:
-            from mpicode.pool import mpi
-
-            traceback.print_exc()
-            mpi.abort(1)  # or the others would wait
+        run_rank(lambda: rank(options))
         return 0
     from namespaces import Unavailable
 

@@ -20,10 +20,10 @@ import sys
 import tempfile
 import threading
 import time
-import traceback
 from pathlib import Path
 
 import numpy as np
+from ranks import is_rank
 
 WORKERS = 8
 SLOW = 3
@@ -166,16 +166,7 @@ def report_stop(told, options) -> None:
 
 def main() -> int:
     options = arguments()
-    from mpicode import launch
-
-    if launch.launcher() is not None:
-        try:
-            rank(options)
-        except BaseException:
-            from mpicode.pool import mpi
-
-            traceback.print_exc()
-            mpi.abort(1)  # or the others would wait
+    if is_rank(lambda: rank(options)):
         return 0
     began = time.perf_counter()
     told = measure(options)
