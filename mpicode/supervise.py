@@ -101,7 +101,7 @@ def _run_once(
         end_processes(str(status))
         told = told_by_rank_0(status)
         if job.stopped_by is None and watch is not None:
-            watch.raise_if_lost()
+            watch.raise_if_lost(returned)
         if job.stopped_by is None and told is None and job.forced:
             raise GaveUp(f"{command[0]} did not end within {limit_seconds:g} s and was stopped")
         died = returned > 128 or were_all_present(status)

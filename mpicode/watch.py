@@ -28,6 +28,8 @@ _SECONDS_TO_KILL = 2.0
 _SECONDS_TO_START = 120.0
 # Once a rank has vanished, or rank 0 is done, the others have so long to leave by themselves.
 _SECONDS_TO_FOLLOW = 5.0
+# Ranks that fail by themselves leave with 1 to 4; see `mpicode.errors`.
+_LAST_OF_OURS = GaveUp.exit_code
 
 
 class StartSpoilt(GaveUp):
@@ -135,11 +137,15 @@ class Watch:
             return "", ""
         return host, pid
 
-    def raise_if_lost(self) -> None:
-        """Raise what made the job fail, if rank 0 could not say it."""
+    def raise_if_lost(self, returned: int) -> None:
+        """Raise what made the job fail, if rank 0 could not say it.
+
+        returned : by mpirun. A death inside MPI_Init can make the other ranks' MPI end them, with
+                   codes that are not ours: 14 where Open MPI finds a rank out of reach
+        """
         reason = self._reason()
         if isinstance(reason, StartSpoilt):
-            if self._ended or _spoilt(self._status).exists():
+            if self._ended or _spoilt(self._status).exists() or returned > _LAST_OF_OURS:
                 raise reason
         elif isinstance(reason, GaveUp):
             raise reason

@@ -13,7 +13,7 @@ import pytest
 from mpicode.errors import ConfigError, GaveUp
 from mpicode.launch import command_line, environment_of_job, find_mpirun
 from mpicode.supervise import run_job
-from mpicode.watch import wait_for_rank_0
+from mpicode.watch import STATUS_VARIABLE, StartSpoilt, Watch, wait_for_rank_0
 
 SECONDS = 30
 
@@ -216,6 +216,18 @@ def test_other_ranks_stay_until_rank_0_has_said_all(tmp_path, monkeypatch):
     monkeypatch.setattr("time.sleep", lambda seconds: status.write_text("4"))
     wait_for_rank_0()
     assert status.read_text() == "4"
+
+
+def test_a_start_is_spoilt_if_mpi_ends_the_ranks_that_are_left(tmp_path):
+    status = tmp_path / "status"
+    watch = Watch(status)
+    variables = {**os.environ, STATUS_VARIABLE: str(status), "OMPI_COMM_WORLD_RANK": "1"}
+    with subprocess.Popen(["sleep", str(SECONDS)], env=variables) as rank:
+        assert not watch.is_over()
+        rank.kill()
+    watch.raise_if_lost(ConfigError.exit_code)
+    with pytest.raises(StartSpoilt, match="1 of the ranks died while the job started"):
+        watch.raise_if_lost(14)
 
 
 def test_what_cannot_be_started_is_named():
