@@ -31,7 +31,7 @@ _PATTERN = re.compile(rb"mpicode seal (\d{20}) ([0-9a-f]{64})\n")
 _LINE_BYTES = len(_LINE % (0, b"0" * 64))
 _PIECE = 1 << 20
 # Of processor time: a damaged file can make HDF5 loop for ever, and a busy machine is no damage.
-PROBE_SECONDS = 5
+PROBE_SECONDS = 3
 _LONGEST_PROBE = 120.0
 
 Ranges = NDArray[np.int64]

@@ -68,19 +68,24 @@ class RunArrays:
     def messages(self, n_workers: int) -> np.ndarray:
         """Return /messages; workers and outcomes are such as there are."""
         rows = self._table("messages", MESSAGE)
-        for field, most in (("worker", n_workers), ("outcome", len(Outcome))):
-            wrong = (rows[field] < 0) | (rows[field] >= most)
-            if wrong.any():
-                row = int(np.argmax(wrong))
-                raise DataError(
-                    f"{self.path}: messages, row {row}: {field} {rows[field][row]} of {most}"
-                )
+        self._see_numbers("messages", rows, "worker", n_workers)
+        self._see_numbers("messages", rows, "outcome", len(Outcome))
         _see_seconds(self.path, "messages", rows["seconds"])
         return rows
 
-    def events(self) -> np.ndarray:
-        """Return /events, texts as ``str``."""
+    def _see_numbers(
+        self, table: str, rows: np.ndarray, field: str, most: int, least: int = 0
+    ) -> None:
+        wrong = (rows[field] < least) | (rows[field] >= most)
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            found = f"{field} {rows[field][row]} of {most}"
+            raise DataError(f"{self.path}: {table}, row {row}: {found}")
+
+    def events(self, n_workers: int) -> np.ndarray:
+        """Return /events, texts as ``str``; workers are such as there are, or -1 for none."""
         events = self._table("events", EVENT)
+        self._see_numbers("events", events, "worker", n_workers, least=-1)
         for field in ("kind", "detail"):
             # a text that was never written is no bytes
             texts = [text.decode(errors="replace") if text else "" for text in events[field]]

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import __version__
-from ..errors import DataError
+from ..config import Config
+from ..errors import ConfigError, DataError
 from ..hdf5 import label, member, reading, see_all_stored
 from .arrays import see_times
 from .schema import COLUMNS, ITERATION_COLUMNS, MISSING
@@ -143,10 +144,14 @@ def _read(file: h5py.File) -> Checkpoint:
     )
     if parameters.ndim != 1 or parameters.dtype != np.float64 or not isinstance(identity, dict):
         raise DataError(f"{file.filename}: parameters are {parameters.ndim}-D {parameters.dtype}")
-    optimizer = _own(file, "optimizer")
+    optimizer, config = _own(file, "optimizer"), str(_own(file, "config").asstr()[()])
+    try:
+        Config.loads(config)
+    except ConfigError as error:
+        raise DataError(f"{file.filename}: config: {error}") from None
     return Checkpoint(
         created=str(attrs["created"]),
-        config=str(_own(file, "config").asstr()[()]),
+        config=config,
         identity=identity,
         iteration=int(attrs["iteration"]),
         seconds=float(attrs["seconds"]),

@@ -99,7 +99,7 @@ def _read(path: Path, file: h5py.File) -> RunData:
         iterations={name: column[:whole] for name, column in iterations.items()},
         workers={name: column[:whole] for name, column in workers.items()},
         messages=arrays.messages(n_workers),
-        events=arrays.events(),
+        events=arrays.events(n_workers),
         parameters=arrays.parameters(),
         codes=arrays.codes(n_workers),
     )

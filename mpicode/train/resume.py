@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -163,26 +162,25 @@ def nothing_to_do(config: Config, checkpoint: Checkpoint) -> str | None:
         if left.attrs.get("created") != checkpoint.created or not whole:
             return None
     n = checkpoint.iteration
-    if checkpoint.complete and _stop_rules(checkpoint.config) == _stop_rules(config.to_toml()):
+    if checkpoint.complete and _stop_rules(_config_of(checkpoint)) == _stop_rules(config.to_dict()):
         return f"nothing to do: {checkpoint.outcome}"
     if checkpoint.complete and n >= config.run.iterations:
         return f"nothing to do: {n} iterations done, run.iterations is {config.run.iterations}"
     return None
 
 
-def _stop_rules(config: str) -> list[Any]:
-    run = _table(config, "run")
+def _stop_rules(config: Mapping[str, Any]) -> list[Any]:
     keys = ("iterations", "target_loss", "target_gradient_norm", "max_seconds")
-    return [run.get(key) for key in keys]
+    return [config["run"].get(key) for key in keys]
 
 
-def _table(config: str, name: str) -> Any:
-    return tomllib.loads(config).get(name, {})
+def _config_of(checkpoint: Checkpoint) -> dict[str, Any]:
+    return Config.loads(checkpoint.config).to_dict()
 
 
 def same_times(config: Config, facts: Mapping[str, Any], checkpoint: Checkpoint) -> bool:
     """Return whether a run's time is virtual and has followed from the same numbers so far."""
-    ours, theirs = config.to_dict(), tomllib.loads(checkpoint.config)
+    ours, theirs = config.to_dict(), _config_of(checkpoint)
     return (
         checkpoint.identity.get("clock") == facts["clock"] == "virtual"
         and all(ours[name] == theirs.get(name) for name in _TIMING)
@@ -194,6 +192,6 @@ def same_times(config: Config, facts: Mapping[str, Any], checkpoint: Checkpoint)
 def earlier(config: Config, checkpoint: Checkpoint) -> RunData:
     """Return what the run file of a resumed run begins with; see `recorded`."""
     assert config.output.path is not None
-    others: Iterable[str] = filter(None, [_table(checkpoint.config, "output").get("path")])
+    others: Iterable[str] = filter(None, [_config_of(checkpoint)["output"].get("path")])
     path = Path(config.output.path)
     return recorded(checkpoint, path, map(Path, others), config.run.n_workers)

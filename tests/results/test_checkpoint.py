@@ -14,12 +14,18 @@ from mpicode.errors import DataError
 from mpicode.results import COLUMNS, Checkpoint, CheckpointFolder, read_checkpoint, to_bytes
 from mpicode.results.checkpoint import front
 
+CONFIG = """
+data.path = "data.h5"
+problem.name = "softmax"
+optimizer.name = "adam"
+"""
 
-def made(iteration=7, n=1000):
+
+def made(iteration=7, n=1000, config=CONFIG):
     rows = np.arange(float(iteration * len(COLUMNS))).reshape(iteration, len(COLUMNS))
     return Checkpoint(
         created="now",
-        config="[data]\n" + "# é\n" * 40_000,  # more than an attribute of HDF5 may hold
+        config=config + "# é\n" * 40_000,  # more than an attribute of HDF5 may hold
         identity={"run.seed": 3, "optimizer.step_size": 0.1, "code.name": "cyclic", "none": None},
         iteration=iteration,
         seconds=1.25,
@@ -107,6 +113,20 @@ def test_what_is_no_checkpoint(tmp_path, path):
     other.write_bytes(newer)
     with pytest.raises(DataError, match="schema 2, this mpicode reads schema 1"):
         read_checkpoint(other)
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ("(0, 0)", "not TOML"),
+        ("run = 5", "run: wants a table, got 5"),
+        (CONFIG + "run.iterations = 'many'", "run.iterations"),
+    ],
+)
+def test_a_configuration_that_is_none(tmp_path, config, told):
+    path = CheckpointFolder(tmp_path).write(to_bytes(made(config=config + "\n")))
+    with pytest.raises(DataError, match=f"{path.name}: config: .*{told}"):
+        read_checkpoint(path)
 
 
 def test_a_folder_keeps_the_newest_of_its_run(tmp_path):

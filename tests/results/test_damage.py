@@ -67,6 +67,8 @@ def table(name, field, row, value):
         (put("messages", np.ones(3)), "messages holds float64, wants the fields"),
         (table("messages", "worker", 5, 8), "messages, row 5: worker 8 of 8"),
         (table("messages", "worker", 5, -1), "messages, row 5: worker -1 of 8"),
+        (table("events", "worker", 0, 200), "events, row 0: worker 200 of 8"),
+        (table("events", "worker", 0, -2), "events, row 0: worker -2 of 8"),
         (table("messages", "outcome", 5, 77), "messages, row 5: outcome 77 of"),
         (put("parameters", np.ones((2, 2))), "parameters has 2 dimensions, not 1"),
         (put("parameters", np.array([b"ab"])), r"parameters holds \|S2"),
