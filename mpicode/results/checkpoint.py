@@ -127,8 +127,21 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         return checkpoint
 
 
+# What attributes of these names have to be.
+_ATTRIBUTES = {
+    "created": str,
+    "iteration": np.integer,
+    "seconds": np.floating,
+    "complete": np.bool_,
+    "outcome": str,
+}
+
+
 def _read(file: h5py.File) -> Checkpoint:
-    attrs = file.attrs
+    attrs = {name: file.attrs[name] for name in _ATTRIBUTES}
+    for name, kind in _ATTRIBUTES.items():
+        if not isinstance(attrs[name], kind):
+            raise DataError(f"{file.filename}: attribute {name!r} is {attrs[name]!r}")
     stored = _own(file, "iterations")
     named = dict(zip(stored.attrs["columns"], stored[()].T, strict=True))
     rows = np.empty((len(stored), len(COLUMNS)))
@@ -150,7 +163,7 @@ def _read(file: h5py.File) -> Checkpoint:
     except ConfigError as error:
         raise DataError(f"{file.filename}: config: {error}") from None
     return Checkpoint(
-        created=str(attrs["created"]),
+        created=attrs["created"],
         config=config,
         identity=identity,
         iteration=int(attrs["iteration"]),
@@ -159,7 +172,7 @@ def _read(file: h5py.File) -> Checkpoint:
         optimizer={key: _own(optimizer, key)[()] for key in optimizer},
         rows=rows,
         complete=bool(attrs["complete"]),
-        outcome=str(attrs["outcome"]),
+        outcome=attrs["outcome"],
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -113,6 +114,16 @@ def test_what_is_no_checkpoint(tmp_path, path):
     other.write_bytes(newer)
     with pytest.raises(DataError, match="schema 2, this mpicode reads schema 1"):
         read_checkpoint(other)
+
+
+@pytest.mark.parametrize(("name", "value"), [("seconds", 1j), ("iteration", 2.5), ("created", 3)])
+def test_an_attribute_of_another_type(path, name, value):
+    with h5py.File(path, "r+") as file:
+        file.attrs[name] = value
+    rest = path.read_bytes()[512:]
+    path.write_bytes(front(memoryview(rest)) + rest)
+    with pytest.raises(DataError, match=f"attribute '{name}' is .*{re.escape(str(value))}"):
+        read_checkpoint(path)
 
 
 @pytest.mark.parametrize(
