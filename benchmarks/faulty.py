@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -45,9 +46,20 @@ class Scratch:
 
 
 class Job:
-    """One `mpicode run CONFIG`, and what can be seen of it from outside."""
+    """One `mpicode run CONFIG`, and what can be seen of it from outside.
 
-    def __init__(self, config: Path, scratch: Scratch, *arguments: str) -> None:
+    before    : the start of a command that runs it, elsewhere
+    variables : what its environment has beside ours
+    """
+
+    def __init__(
+        self,
+        config: Path,
+        scratch: Scratch,
+        *arguments: str,
+        before: Sequence[str] = (),
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         self._scratch = scratch
         self._mark = uuid.uuid4().hex
         self.started = time.monotonic()
@@ -59,9 +71,10 @@ class Job:
             "TMPDIR": str(scratch.temporary),
             "OMPI_MCA_btl_sm_backing_directory": str(scratch.shared),
             "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
+            **(variables or {}),
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-u", "-m", "mpicode", "run", str(config), *arguments],
+            [*before, sys.executable, "-u", "-m", "mpicode", "run", str(config), *arguments],
             cwd=scratch.folder,
             env=environment,
             stdin=subprocess.DEVNULL,
