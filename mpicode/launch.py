@@ -250,6 +250,9 @@ def launch(
     mpirun = find_mpirun()
     survive = survive and survives_losses(mpirun)
     env = environment_of_job(mpirun, os.environ)
+    if survive:
+        # else mpirun ends the job when a host is out of reach for 8 minutes
+        env.setdefault("PRTE_MCA_oob_tcp_keepalive_time", "0")
     allocated = "SLURM_JOB_ID" in env
     slots = int(env["SLURM_NTASKS"]) if allocated and "SLURM_NTASKS" in env else physical_cores()
     handed_on = (*_THREAD_VARIABLES, TTY_VARIABLE, "COLUMNS")

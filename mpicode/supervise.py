@@ -95,11 +95,18 @@ def _run_once(
     folder = Path(tempfile.mkdtemp(prefix="mpicode-"))
     status = folder / "status"
     watch = Watch(status) if survive else None
-    job = _Job(command, {**environment, STATUS_VARIABLE: str(status)}, limit_seconds, watch)
+    # an mpirun that has to be killed, because a host is out of reach, removes nothing itself
+    ours = {STATUS_VARIABLE: str(status), "PRTE_MCA_prte_local_tmpdir_base": str(folder)}
+    job = _Job(command, {**environment, **ours}, limit_seconds, watch)
     try:
         returned = job.run()
         end_processes(str(status))
         told = told_by_rank_0(status)
+        if job.stopped_by is None and told is None and job.outlived:
+            raise GaveUp(
+                f"{command[0]} ended, and with it the job, before the master had saved its last "
+                "state; what it had saved before is whole, and the run can be resumed"
+            )
         if job.stopped_by is None and watch is not None:
             watch.raise_if_lost(returned)
         if job.stopped_by is None and told is None and job.forced:
@@ -159,7 +166,7 @@ class _Job:
                 )
             except OSError as error:
                 raise ConfigError(f"{self._command[0]}: cannot be started: {error}") from None
-            while (code := self._child.poll()) is None or self._goes_on(code):
+            while (code := self._child.poll()) is None or self._goes_on():
                 for number in arrived(self._next_look()):
                     self._stop(number)
                 if self._watch is not None and not self.forced and self._watch.is_over():
@@ -168,11 +175,13 @@ class _Job:
                     self._press()
         return code
 
-    def _goes_on(self, code: int) -> bool:
-        """Return whether to wait for rank 0 although mpirun has ended, by itself, with an error."""
-        if self._watch is None or code <= 0 or self.forced or not self._watch.outlives_mpirun():
+    def _goes_on(self) -> bool:
+        """Return whether to wait for rank 0 although mpirun has ended: it is saving its state."""
+        if self._watch is None or self.forced or not self._watch.outlives_mpirun():
             return False
-        self.outlived = True
+        if not self.outlived:
+            self.outlived = True
+            self._deadline = time.monotonic() + _SECONDS_TO_SAVE
         return True
 
     def _next_look(self) -> float | None:

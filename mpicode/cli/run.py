@@ -214,12 +214,15 @@ def _serve(config: Config, comm: Intracomm) -> int:
     from .. import launch
     from ..pool import mpi
     from ..train import run
-    from ..watch import wait_for_rank_0
+    from ..watch import status_of_job, wait_for_rank_0
 
     try:
         run(config, comm)
     except mpi.MasterLost as error:
-        return error.exit_code  # there is nobody left to tell
+        # there is nobody left to tell, nor perhaps to end mpirun's daemon on this host
+        if status_of_job() is None:
+            mpi.abort(error.exit_code)
+        return error.exit_code
     except mpi.StartFailed:
         _leave_spoilt()
     except BaseException as error:
@@ -266,7 +269,7 @@ def _lead(config: Config, comm: Intracomm, resume: bool) -> int:
             config,
             comm,
             recorders=[progress],
-            interrupted=stop,
+            interrupted=lambda: stop() or mpi.orphaned(),
             resume=resume,
             say=progress.say,
         )

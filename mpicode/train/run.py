@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 _GRACE_SECONDS = 5.0
 _GRACE_SECONDS_AFTER_ERROR = 3.0
 
+# A host out of reach for so many times `faults.silent_seconds` is given up, by both sides.
+_SILENCES_TO_GIVE_UP = 10
+
 
 def run(
     config: Config | Mapping[str, Any] | str | os.PathLike[str],
@@ -166,7 +169,8 @@ def _run_mpi(config: Config, comm: Intracomm, hooks: _Hooks) -> Result | None:
                 dtype=nothing[1],
             ).close(_GRACE_SECONDS_AFTER_ERROR)
             raise
-        transport = mpi.MPIMaster(part, *answer, largest_answer(*answer))
+        unreached_seconds = _SILENCES_TO_GIVE_UP * config.faults.silent_seconds
+        transport = mpi.MPIMaster(part, *answer, largest_answer(*answer), unreached_seconds)
         transport.interrupted = hooks.interrupted
         pool = _pool(setup, transport)
         return _master(setup, shrinkage, pool, mpi.library_version(), hooks, keeper)
@@ -210,7 +214,15 @@ def _serve(config: Config, part: Intracomm) -> None:
         n_numbers = max(setup.code.n_messages, config.run.n_workers + PLAN_HEAD)
         answer = setup.segments.answer_length, setup.segments.dtype
     buffer = wire.new_buffer(largest_answer(*answer))
-    end = mpi.MPIWorker(part, length, dtype, n_numbers, buffer, wire.message_bytes(*answer))
+    end = mpi.MPIWorker(
+        part,
+        length,
+        dtype,
+        n_numbers,
+        buffer,
+        wire.message_bytes(*answer),
+        _SILENCES_TO_GIVE_UP * config.faults.silent_seconds,
+    )
     delay, faults, checksum = None, None, False
     if setup is not None:
         delay, faults, checksum = setup.delay, setup.faults, setup.checksum

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,6 +16,8 @@ from ..background import Background
 from ..backoff import Backoff, sharpen_sleep
 from ..snapshots import Snapshot
 from ..transport import Slot
+from .job import survives
+from .lifeline import hold_connections
 from .tags import ANSWER, NOTICE, REQUEST
 
 _ABANDONED: list[Any] = []
@@ -24,10 +27,17 @@ class MPIMaster:
     """The master's end of the wire: a receive is pending for each worker with something to say.
 
     comm : what `group` returned; it is freed by `close`
+    unreached_seconds : a worker that is out of reach for so long is lost, in a job that survives
+           that
     """
 
     def __init__(
-        self, comm: MPI.Intracomm, answer_length: int, dtype: np.dtype[Any], largest: int
+        self,
+        comm: MPI.Intracomm,
+        answer_length: int,
+        dtype: np.dtype[Any],
+        largest: int,
+        unreached_seconds: float = math.inf,
     ) -> None:
         self.n_workers = comm.size - 1
         self.check_seconds = 1.0
@@ -49,6 +59,8 @@ class MPIMaster:
         self._ready = [True] * self.n_workers  # the pending slot listens, or could
         self._lost: set[int] = set()
         self._losses: list[tuple[int, str]] = []
+        self._unreached_seconds = unreached_seconds
+        self._holds = not survives()
         MPI.Prequest.Startall(self._handles)  # type: ignore[arg-type]
         sharpen_sleep()
 
@@ -67,6 +79,9 @@ class MPIMaster:
             self._told.append((request, message))
 
     def post(self, workers: Sequence[int], request: Snapshot) -> None:
+        if not self._holds:
+            hold_connections(self._unreached_seconds)
+            self._holds = True
         handles = request.handles
         if not handles:
             for worker in range(self.n_workers):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Generator
 from typing import Any
@@ -15,6 +16,7 @@ from ..backoff import Backoff, sharpen_sleep
 from ..wire import Kind
 from ..worker import Action, Prepare, Receive, Request, Send, Sleep, Strike
 from .job import MasterLost, survives
+from .lifeline import hold_connections
 from .tags import ANSWER, NOTICE, REQUEST
 
 _NO_REQUESTS = frozenset((int(Kind.WITHDRAW), int(Kind.STOP), int(Kind.PREPARED)))
@@ -30,7 +32,8 @@ class MPIWorker:
 
     Requests have ``payload_length`` elements of ``dtype``; ``n_numbers`` is the most that can be
     assigned to one worker, or told it of another code. ``buffer`` is where answers are put
-    together, ``answer_bytes`` long as a rule.
+    together, ``answer_bytes`` long as a rule. A master that is out of reach for
+    ``unreached_seconds`` is lost, in a job that survives that.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class MPIWorker:
         n_numbers: int,
         buffer: wire.Bytes,
         answer_bytes: int,
+        unreached_seconds: float = math.inf,
     ) -> None:
         self.now = time.perf_counter
         self._comm = comm
@@ -64,6 +68,8 @@ class MPIWorker:
         self._job: Job[Any] | None = None
         self._looked_at = 0.0
         self._stop: Request | None = None
+        self._unreached_seconds = unreached_seconds
+        self._holds = not survives()
         sharpen_sleep()
 
     def run(self, loop: Generator[Action, Any, BaseException | None]) -> BaseException | None:
@@ -172,6 +178,9 @@ class MPIWorker:
             values = frame.values
         else:
             values = wire.payload(self._inbox, length, wire.DTYPES[dtype])
+        if not self._holds:
+            hold_connections(self._unreached_seconds)
+            self._holds = True
         self._looked_at = self.now()
         self._current = request = _new(
             Request, (kind, iteration, round, values, seconds, generation)
