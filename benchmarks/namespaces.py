@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -67,10 +69,12 @@ class Hosts:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        for host, name in self._names.items():
+            self.crash(host)
+            _ip("link", "del", self._port(host), check=False)
+            _ip("netns", "del", name, check=False)
         for relay in self._relays:
             relay.close()
-        for name in self._names.values():
-            _ip("netns", "del", name, check=False)
         _ip("link", "del", self._bridge, check=False)
         shutil.rmtree(self._folder)
 
@@ -121,12 +125,20 @@ class Hosts:
         """Put the cable in again."""
         _ip("link", "set", self._port(host), "up")
 
-    def processes(self, host: int) -> list[int]:
-        """Return the numbers of the processes on a host."""
-        done = subprocess.run(
-            ["ip", "netns", "pids", self._names[host]], capture_output=True, text=True, check=False
-        )
-        return [int(word) for word in done.stdout.split()]
+    def crash(self, host: int) -> None:
+        """Kill whatever runs on a host."""
+        for pid in self._on(host):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def processes(self) -> list[int]:
+        """Return the numbers of all processes on the hosts."""
+        return [pid for host in self._names for pid in self._on(host)]
+
+    def _on(self, host: int) -> list[int]:
+        command = ["ip", "netns", "pids", self._names[host]]
+        told = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+        return [int(word) for word in told.split()]
 
     def _port(self, host: int) -> str:
         return f"{self._bridge}-{host}"

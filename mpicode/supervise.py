@@ -122,8 +122,9 @@ def _run_once(
     if job.outlived and told is not None:
         error = "error: " * (told != 0)
         print(
-            f"mpicode: {error}{command[0]} ended before the master did, so that its last words are "
-            f"lost; it left with exit code {told}, and the run file says how it went",
+            f"mpicode: {error}{command[0]} ended before the master did, as when it loses a host; "
+            f"the master's last words are lost: it left with exit code {told}, and the run file "
+            "says how it went",
             file=sys.stderr,
             flush=True,
         )
