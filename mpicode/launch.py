@@ -18,7 +18,7 @@ from typing import NamedTuple
 from .errors import ConfigError
 from .facts import physical_cores, vendor_and_version
 from .supervise import run_job
-from .watch import status_of_job
+from .watch import status_of_job, tell_exit_code
 
 __all__ = [
     "Launcher",
@@ -111,7 +111,7 @@ def leave(exit_code: int, rank: int) -> int:
     if status is None:
         return exit_code
     if rank == 0:
-        status.write_text(f"{exit_code}\n")
+        tell_exit_code(status, exit_code)
     return 0
 
 

@@ -51,6 +51,7 @@ from .watch import (
     Watch,
     end_processes,
     told_by_rank_0,
+    was_alone,
     were_all_present,
 )
 
@@ -102,10 +103,11 @@ def _run_once(
         returned = job.run()
         end_processes(str(status))
         told = told_by_rank_0(status)
+        job.outlived |= was_alone(status)
         if job.stopped_by is None and told is None and job.outlived:
             raise GaveUp(
-                f"{command[0]} ended, and with it the job, before the master had saved its last "
-                "state; what it had saved before is whole, and the run can be resumed"
+                f"{command[0]} ended before the master did, as when it loses a host, and with it "
+                "the job; what the master had saved is whole, and the run can be resumed"
             )
         if job.stopped_by is None and watch is not None:
             watch.raise_if_lost(returned)

@@ -23,6 +23,12 @@ STATUS_VARIABLE = "MPICODE_STATUS"
 #: Time between two looks at a job.
 LOOK_SECONDS = 0.1
 
+# What started this process: on a rank mpirun, or its daemon on this host.
+_STARTER = os.getppid()
+
+# Beside the exit code of a rank 0 that has outlived its mpirun, and so spoke to nobody.
+_ALONE = "alone"
+
 _RANK_VARIABLE = b"OMPI_COMM_WORLD_RANK="
 _SECONDS_TO_KILL = 2.0
 _SECONDS_TO_START = 120.0
@@ -48,9 +54,27 @@ def status_of_job() -> Path | None:
 def told_by_rank_0(status: Path) -> int | None:
     """Return the exit code that rank 0 left, None if it left none."""
     try:
-        return int(status.read_text())
+        return int(status.read_text().removesuffix(_ALONE))
     except (FileNotFoundError, ValueError):
         return None  # rank 0 died, or runs on another host
+
+
+def was_alone(status: Path) -> bool:
+    """Return whether rank 0 was without its mpirun when it left its exit code."""
+    return status.exists() and status.read_text().endswith(_ALONE)
+
+
+def tell_exit_code(status: Path, exit_code: int) -> None:
+    """Have rank 0 leave its exit code."""
+    status.write_text(f"{exit_code} {_ALONE}" if orphaned() else f"{exit_code}")
+
+
+def orphaned() -> bool:
+    """Return whether the mpirun of this rank, or its daemon here, has ended: the job is ending.
+
+    It does when it has lost its daemon on another host. Open MPI 5.0.11 leaves ranks a second.
+    """
+    return os.getppid() != _STARTER
 
 
 def tell_all_present() -> None:

@@ -7,6 +7,7 @@ import pytest
 from mpicode import launch
 from mpicode.errors import ConfigError
 from mpicode.launch import Launcher, Mpirun
+from mpicode.watch import told_by_rank_0, was_alone
 
 OPEN_MPI_5 = Mpirun("/v/bin/mpirun", "Open MPI", "5.0.11")
 OPEN_MPI_4 = Mpirun("/usr/bin/mpirun", "Open MPI", "4.1.4")
@@ -181,6 +182,9 @@ def test_rank_0_tells_the_exit_code(tmp_path, monkeypatch):
     assert launch.leave(4, 1) == 0
     assert not status.exists()
     assert launch.leave(4, 0) == 0
-    assert int(status.read_text()) == 4
+    assert (told_by_rank_0(status), was_alone(status)) == (4, False)
+    monkeypatch.setattr("mpicode.watch._STARTER", -1)  # has ended: another is our parent now
+    assert launch.leave(4, 0) == 0
+    assert (told_by_rank_0(status), was_alone(status)) == (4, True)
     monkeypatch.setenv("MPICODE_STATUS", str(tmp_path / "on another host" / "status"))
     assert launch.leave(4, 0) == 4

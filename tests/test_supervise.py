@@ -42,7 +42,7 @@ if how == "deaf":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print(os.getpid(), flush=True)
 if how == "tells":
-    tell(4)
+    tell((sys.argv[2:] or [4])[0])
     sys.exit(1)
 if how == "exits":
     sys.exit(3)
@@ -59,14 +59,20 @@ if how == "dies as a whole":
     be_present(os.getpid())
     sys.exit(3)
 if how == "leaves its rank 0 behind":
+    told = int(sys.argv[3])
     parent = os.getpid()
     rank_0 = os.fork()
     if rank_0:
         be_present(rank_0)
-        os._exit(3)
+        ended = int(sys.argv[2])
+        if ended < 0:
+            os.kill(parent, -ended)
+        os._exit(ended)
     while os.getppid() == parent:
         time.sleep(0.01)
-    tell(0)
+    if told < 0:
+        time.sleep(60)
+    tell(f"{told} alone")
     os._exit(0)
 time.sleep(60)
 """
@@ -189,7 +195,7 @@ def test_a_limit_is_kept():
 @pytest.fixture
 def command(tmp_path):
     (tmp_path / "job.py").write_text(JOB)
-    return lambda how: [sys.executable, str(tmp_path / "job.py"), how]
+    return lambda *how: [sys.executable, str(tmp_path / "job.py"), *map(str, how)]
 
 
 def test_a_job_that_dies_with_a_rank_has_given_up(command):
@@ -197,8 +203,29 @@ def test_a_job_that_dies_with_a_rank_has_given_up(command):
         run_job(command("dies as a whole"), os.environ)
 
 
-def test_mpirun_may_end_before_rank_0(command):
-    assert run_job(command("leaves its rank 0 behind"), os.environ, survive=True) == 0
+@pytest.mark.parametrize("ended", [0, 3, -signal.SIGKILL])
+@pytest.mark.parametrize("told", [0, 4])
+def test_mpirun_may_end_before_rank_0(command, capfd, ended, told):
+    job = command("leaves its rank 0 behind", ended, told)
+    assert run_job(job, os.environ, survive=True) == told
+    [line] = capfd.readouterr().err.splitlines()
+    assert f"it left with exit code {told}" in line
+    assert ("error: " in line) == (told != 0)
+    assert run_job(command("tells", told), os.environ, survive=True) == told
+    assert capfd.readouterr().err == ""
+
+
+def test_rank_0_has_so_long_to_save_where_mpirun_has_ended(command, monkeypatch):
+    monkeypatch.setattr("mpicode.supervise._SECONDS_TO_SAVE", 0.5)
+    with pytest.raises(GaveUp, match=r"ended before the master did, .* and with it the job"):
+        run_job(command("leaves its rank 0 behind", 0, -1), os.environ, survive=True)
+
+
+def test_nothing_stays_of_an_mpirun_that_removes_nothing_itself(command, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    leave = "import os; open(os.environ['PRTE_MCA_prte_local_tmpdir_base'] + '/mine', 'w').close()"
+    assert run_job([sys.executable, "-c", leave], os.environ, survive=True) == 0
+    assert list(tmp_path.glob("mpicode-*")) == []
 
 
 def test_other_ranks_stay_until_rank_0_has_said_all(tmp_path, monkeypatch):

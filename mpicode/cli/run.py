@@ -255,6 +255,7 @@ def _lead(config: Config, comm: Intracomm, resume: bool) -> int:
     from ..pool import mpi
     from ..train import run
     from ..train.progress import Progress
+    from ..watch import orphaned
     from . import report_error
     from .signals import StopRequest
     from .speech import speak_anyway
@@ -269,7 +270,7 @@ def _lead(config: Config, comm: Intracomm, resume: bool) -> int:
             config,
             comm,
             recorders=[progress],
-            interrupted=lambda: stop() or mpi.orphaned(),
+            interrupted=lambda: stop() or orphaned(),
             resume=resume,
             say=progress.say,
         )

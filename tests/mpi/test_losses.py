@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -173,6 +174,27 @@ def test_a_worker_stopped_for_ever_does_not_hold_up_the_end(run, config, stage):
     os.kill(stage.pid(2), signal.SIGSTOP)
     assert job.wait().code == 0
     whole(path)
+
+
+def test_a_run_whose_mpirun_is_gone_saves_its_state(run, config, stage):
+    path = config(problem={"name": stage.name})
+    for rank in (3, 4):
+        stage.hold("gradient", rank, 10)
+    job = run(path)
+    for rank in (3, 4):
+        job.until(stage.held("gradient", rank, 10), f"worker {rank - 1} computes")
+    master = Path(f"/proc/{stage.pid(0)}/stat").read_text()
+    os.kill(int(master.rpartition(")")[2].split()[1]), signal.SIGKILL)
+    job.until(path.with_suffix(".h5").exists, "the run is saved")
+    ended = job.wait()
+    assert ended.code == 4
+    assert len(ended.errors) == 1
+    assert "ended before the master did" in ended.errors[0]
+    made = read_run(path.with_suffix(".h5"))
+    assert not made.complete
+    assert made.attrs["outcome"] == "interrupted"
+    assert distance(made.parameters, descend(made.n_iterations)) < 1e-10
+    assert any(path.with_suffix(".checkpoints").iterdir())
 
 
 @pytest.mark.parametrize("number", DEADLY)

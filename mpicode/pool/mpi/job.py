@@ -11,9 +11,7 @@ from typing import NoReturn
 from mpi4py import MPI
 
 from ...errors import GaveUp
-
-# mpirun, or its daemon on this host
-_LAUNCHER = os.getppid()
+from ...watch import orphaned
 
 
 class StartFailed(GaveUp):
@@ -39,20 +37,12 @@ def survives() -> bool:
     return os.environ.get("OMPI_MCA_mpi_ft_enable") == "1"  # noqa: SIM112
 
 
-def orphaned() -> bool:
-    """Return whether mpirun, or its daemon on this host, has ended: the job is ending then.
-
-    It does when it has lost its daemon on another host. Open MPI 5.0.11 leaves ranks a second.
-    """
-    return os.getppid() != _LAUNCHER
-
-
 def abort(exit_code: int) -> None:
     """End every rank of the job at once."""
     if survives():
         # MPI_Abort would leave the others running: the launcher, our parent, is to end them
         if not orphaned():
-            os.kill(_LAUNCHER, signal.SIGTERM)
+            os.kill(os.getppid(), signal.SIGTERM)
         os._exit(exit_code)
     MPI.COMM_WORLD.Abort(exit_code)
 

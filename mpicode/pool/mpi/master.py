@@ -14,10 +14,10 @@ from mpi4py import MPI
 from .. import wire
 from ..background import Background
 from ..backoff import Backoff, sharpen_sleep
+from ..lifeline import hold_connections
 from ..snapshots import Snapshot
 from ..transport import Slot
 from .job import survives
-from .lifeline import hold_connections
 from .tags import ANSWER, NOTICE, REQUEST
 
 _ABANDONED: list[Any] = []

@@ -13,10 +13,10 @@ from mpi4py import MPI
 from .. import wire
 from ..background import Background, Job
 from ..backoff import Backoff, sharpen_sleep
+from ..lifeline import hold_connections
 from ..wire import Kind
 from ..worker import Action, Prepare, Receive, Request, Send, Sleep, Strike
 from .job import MasterLost, survives
-from .lifeline import hold_connections
 from .tags import ANSWER, NOTICE, REQUEST
 
 _NO_REQUESTS = frozenset((int(Kind.WITHDRAW), int(Kind.STOP), int(Kind.PREPARED)))
