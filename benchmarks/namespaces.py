@@ -16,7 +16,7 @@ from types import TracebackType
 from latency import Relay, new_tap
 
 # What a login on another host finds; everything else is the launcher's to hand on.
-_LOGIN = ("PATH", "HOME", "USER", "LANG")
+_LOGIN = ("PATH", "HOME", "USER", "LANG", "PYTHONPATH")
 
 
 class Unavailable(Exception):
@@ -45,7 +45,7 @@ class Hosts:
         self._names = {i: f"mpicode{number}-{i}" for i in range(1, n + 1)}
         self._latency = dict(latency or {})
         self._login = {name: os.environ[name] for name in _LOGIN if name in os.environ}
-        self._login.update(environment or {})
+        self._login.update({"OMP_NUM_THREADS": "1", **(environment or {})})
         self._relays: list[Relay] = []
         self._folder = ""
 
