@@ -59,6 +59,10 @@ from .watch import (
 STOP_SIGNAL = signal.SIGUSR1
 
 _STOP_REQUESTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+# Where Open MPI's mpirun keeps files of its own; it refuses to be told of two places.
+_PLACE = "PRTE_MCA_prte_local_tmpdir_base"
+_PLACES = {_PLACE, "PRTE_MCA_prte_tmpdir_base"}
+
 _SECONDS_TO_SAVE = 20.0
 _SECONDS_TO_TERMINATE = 2.0
 
@@ -97,8 +101,9 @@ def _run_once(
     status = folder / "status"
     watch = Watch(status) if survive else None
     # an mpirun that has to be killed, because a host is out of reach, removes nothing itself
-    ours = {STATUS_VARIABLE: str(status), "PRTE_MCA_prte_local_tmpdir_base": str(folder)}
-    job = _Job(command, {**environment, **ours}, limit_seconds, watch)
+    ours = {} if _PLACES & environment.keys() else {_PLACE: str(folder)}
+    variables = {**environment, **ours, STATUS_VARIABLE: str(status)}
+    job = _Job(command, variables, limit_seconds, watch)
     try:
         returned = job.run()
         end_processes(str(status))
