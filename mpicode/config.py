@@ -12,8 +12,6 @@ import copy
 import dataclasses
 import math
 import os
-import re
-import tomllib
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -22,8 +20,7 @@ from typing import Any, Literal
 
 from .errors import ConfigError
 from .registry import coerce, suggest
-
-_VERY_DEEP = re.compile(r"(?<![\w'\"-])(?:[\w'\"-]++[ \t]*+\.[ \t]*+){200}")
+from .tables import override, parse, read
 
 
 @dataclass(frozen=True)
@@ -234,13 +231,7 @@ class Config:
     def load(cls, path: str | Path, overrides: Iterable[str] = ()) -> Config:
         """Read a TOML file; ``overrides`` are texts ``table.key=value`` with values as in TOML."""
         path = Path(path)
-        try:
-            text = path.read_text(encoding="utf-8-sig")  # some editors put a mark in front
-        except OSError as error:
-            raise ConfigError(f"{path}: {(error.strerror or str(error)).lower()}") from None
-        except UnicodeDecodeError as error:
-            raise ConfigError(f"{path}: not UTF-8 at byte {error.start}") from None
-        return cls.loads(text, path.parent, overrides, source=str(path))
+        return cls._from_tables(read(path), path.parent, overrides, str(path))
 
     @classmethod
     def loads(
@@ -251,14 +242,13 @@ class Config:
         source: str = "configuration",
     ) -> Config:
         """Read TOML text whose relative paths are relative to ``folder``."""
+        return cls._from_tables(parse(text, source), folder, overrides, source)
+
+    @classmethod
+    def _from_tables(
+        cls, tables: Mapping[str, Any], folder: str | Path, overrides: Iterable[str], source: str
+    ) -> Config:
         try:
-            # tomllib takes time by the square of that depth
-            if _VERY_DEEP.search(text):
-                raise RecursionError
-            try:
-                tables = tomllib.loads(text)
-            except ValueError as error:  # of TOML, or of a number of thousands of digits
-                raise ConfigError(f"{source}: not TOML: {str(error).lower()}") from None
             return cls.from_dict(override(tables, overrides), folder)
         except RecursionError:
             raise ConfigError(f"{source}: tables or lists are nested too deeply") from None
@@ -333,34 +323,6 @@ class Config:
         return dataclasses.replace(
             self, data=data, delays=delays, output=output, checkpoint=checkpoint
         )
-
-
-def override(tables: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
-    """Return ``tables`` with each ``table.key=value`` put in; a value that is no TOML is a string.
-
-    Another ``name`` names another part, so the parameters of the one in the file go with it.
-    """
-    changed = copy.deepcopy(dict(tables))
-    changes = [_change(text) for text in overrides]
-    for table, name, value in sorted(changes, key=lambda change: change[1] != "name"):
-        target = changed.setdefault(table, {})
-        if not isinstance(target, dict):
-            raise ConfigError(f"{table}: wants a table, got {target!r}")
-        if name == "name" and target.get("name") != value:
-            target.clear()
-        target[name] = value
-    return changed
-
-
-def _change(text: str) -> tuple[str, str, Any]:
-    key, equals, value = text.partition("=")
-    table, dot, name = key.strip().partition(".")
-    if not (equals and dot and table and name):
-        raise ConfigError(f"--set {text}: wants table.key=value")
-    try:
-        return table, name, tomllib.loads(f"value = {value}")["value"]
-    except ValueError:
-        return table, name, value.strip()
 
 
 def _plain(value: Any) -> Any:

@@ -18,9 +18,9 @@ from mpicode.config import (
     Run,
     Virtual,
     Wire,
-    override,
 )
 from mpicode.errors import ConfigError
+from mpicode.tables import override
 
 RECORDS = {
     "data": Data,

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "mpicode"
 # lines, nothing on its own line but itself, and nothing above.
 LEVELS = (
     ("errors", "outcomes"),
-    ("registry", "disk", "watch", "probe", "seal"),
+    ("registry", "tables", "disk", "watch", "probe", "seal"),
     ("kernels", "config", "supervise", "hdf5"),
     ("codes", "problems", "optimizers", "pool", "datasets", "results", "facts"),
     ("train", "report", "launch", "checkup"),
