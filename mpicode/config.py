@@ -211,6 +211,16 @@ class Checkpoint:
 
 
 @dataclass(frozen=True)
+class Element:
+    """``[element]``: which run of a sweep this is; written by `mpicode.sweep` into run files."""
+
+    number: int | None = None
+    """Of the element, from 0 on; absent: the run is none of a sweep."""
+    changes: dict[str, Any] | None = None
+    """What it changed, by keys ``table.key``."""
+
+
+@dataclass(frozen=True)
 class Config:
     """A whole configuration."""
 
@@ -226,6 +236,7 @@ class Config:
     virtual: Virtual = field(default_factory=Virtual)
     output: Output = field(default_factory=Output)
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
+    element: Element = field(default_factory=Element)
 
     @classmethod
     def load(cls, path: str | Path, overrides: Iterable[str] = ()) -> Config:
@@ -259,6 +270,8 @@ class Config:
         hints = typing.get_type_hints(cls)
         tables = _plain(tables)
         for name, table in tables.items():
+            if name == "sweep":
+                raise ConfigError("sweep: several runs; mpicode.sweep.Sweep gives each of them")
             if name not in hints:
                 raise ConfigError(f"{name}: no such table; {suggest(name, hints)}")
             if not isinstance(table, Mapping):
@@ -282,6 +295,8 @@ class Config:
             else:
                 values = dataclasses.asdict(record)
             tables[entry.name] = {k: v for k, v in values.items() if v is not None}
+        if not tables["element"]:
+            del tables["element"]
         return tables
 
     def to_toml(self) -> str:

@@ -12,6 +12,7 @@ from mpicode.config import (
     Config,
     Data,
     Decoding,
+    Element,
     Faults,
     Output,
     Part,
@@ -31,6 +32,7 @@ RECORDS = {
     "virtual": Virtual,
     "output": Output,
     "checkpoint": Checkpoint,
+    "element": Element,
 }
 PARTS = ("problem", "code", "optimizer", "delays")
 
@@ -111,6 +113,10 @@ path = "out/states"
 every = 100
 seconds = inf
 keep = 3
+
+[element]
+number = 2
+changes = { "run.seed" = 7 }
 """
 
 

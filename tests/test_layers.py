@@ -14,7 +14,7 @@ LEVELS = (
     ("errors", "outcomes"),
     ("registry", "tables", "disk", "watch", "probe", "seal"),
     ("kernels", "config", "supervise", "hdf5"),
-    ("codes", "problems", "optimizers", "pool", "datasets", "results", "facts"),
+    ("codes", "problems", "optimizers", "pool", "datasets", "results", "facts", "sweep"),
     ("train", "report", "launch", "checkup"),
     ("cli",),
     ("__main__",),
