@@ -73,6 +73,9 @@ class Run:
     """Rows per iteration, over all blocks together; absent: all rows."""
     evaluate_every: int = 10
     """Iterations between evaluations on held-out data."""
+    placement: Literal["spread", "as-numbered"] = "spread"
+    """Which worker has which place in the code: so that a node holds few copies of each block, or
+    in the order of the ranks. On one node it is the same."""
 
     def __post_init__(self) -> None:
         _within("run.n_workers", self.n_workers, 1)

@@ -86,6 +86,7 @@ seed = 9223372036854775807
 dtype = "float32"
 batch_size = 24
 evaluate_every = 1
+placement = "as-numbered"
 
 [faults]
 survive = false
@@ -160,6 +161,7 @@ def test_every_table_is_read(tmp_path):
         dtype="float32",
         batch_size=24,
         evaluate_every=1,
+        placement="as-numbered",
     )
     assert config.decoding == Decoding("fixed", 9, 0.0, 1.0, False, math.inf)
     assert config.faults == Faults(

@@ -131,7 +131,7 @@ def test_overrides_come_before_the_sweep_and_cannot_take_its_place(sweep):
     [
         ("[sweep]\n", "sweep: wants either grid or list, neither is given"),
         ("[sweep]\ngrid = {}\nlist = []\n", "sweep: wants either grid or list, both are given"),
-        ("[sweep]\ngird = {}\n", "sweep.gird: no such key; did you mean 'grid'?"),
+        ("[sweep]\ngri = {}\n", "sweep.gri: no such key; did you mean 'grid'?"),
         ("[sweep]\ngrid = {}\n", "sweep: describes no run at all"),
         ("[sweep]\nlist = []\n", "sweep: describes no run at all"),
         ("[sweep]\ngrid = 3\n", "sweep.grid: wants a table, got 3"),
