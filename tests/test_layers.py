@@ -15,7 +15,7 @@ LEVELS = (
     ("registry", "tables", "disk", "watch", "probe", "seal"),
     ("kernels", "config", "supervise", "hdf5"),
     ("codes", "problems", "optimizers", "pool", "datasets", "results", "facts", "sweep"),
-    ("train", "report", "launch", "checkup"),
+    ("train", "report", "launch", "checkup", "slurm"),
     ("cli",),
     ("__main__",),
 )
@@ -26,6 +26,7 @@ NEVER = {
     "codes": {"config", "supervise", "watch", "probe", "seal", "hdf5"},
     "problems": {"config", "supervise", "watch", "probe", "seal", "hdf5"},
     "pool": {"config"},
+    "slurm": {"codes", "problems", "pool", "datasets", "results", "config"},
     "report": {"train", "pool", "codes", "problems", "optimizers", "datasets"},
 }
 

@@ -1,5 +1,6 @@
 """Compare runs, their numbers in a table and their course in pictures; and codes, in a picture."""
 
+from .headway import Headway, headway
 from .labels import differences, is_sweep, labels
 from .numbers import Numbers, numbers
 from .pictures import draw
@@ -8,10 +9,12 @@ from .table import table
 
 __all__ = [
     "Curve",
+    "Headway",
     "Numbers",
     "differences",
     "draw",
     "draw_residuals",
+    "headway",
     "is_sweep",
     "labels",
     "numbers",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .. import kernels
 from ..config import Config
 from ..errors import ConfigError, MpicodeError
-from ..facts import blas
+from ..facts import blas, job
 from ..pool import WorkerPool, largest_answer, wire, worker_loop
 from ..pool.transport import Transport
 from ..pool.virtual import Costs, VirtualMaster
@@ -272,6 +272,7 @@ def _master(
                 "seed": config.run.seed,
                 "mpi": mpi,
                 "hosts": pool.hosts,
+                "job": job(),
                 "compiled": kernels.COMPILED,
                 "blas_threads": blas()[1],
                 "shrinkage": shrinkage.stopped,
