@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +86,7 @@ def _say(text: str) -> None:
 
 
 def _rows(folder: Path, runs: list[RunData], jobs: list[Queued] | None) -> list[Row]:
-    """Return a row for each run file, then one for each job of this folder without one."""
+    """Return a row for each run file, then one for each job of this folder that has none yet."""
     left = list(jobs or ())
     rows = []
     for run in _newest(runs):
@@ -93,11 +94,18 @@ def _rows(folder: Path, runs: list[RunData], jobs: list[Queued] | None) -> list[
         if job is not None:
             left.remove(job)
         rows.append(_row(run, job, jobs is not None))
-    for job in left:
-        if not job.is_over and folder in (job.folder, job.script and job.script.parent):
-            name = job.run_file.stem if job.run_file is not None else job.name
-            rows.append(Row(name, job.number, _waiting(job), time_limit=job.limit))
-    return rows
+    own = [job for job in left if folder in (job.folder, job.script and job.script.parent)]
+    own.sort(key=lambda job: tuple(map(int, re.findall(r"\d+", job.number))))
+    alive = (job for job in own if not job.is_over)
+    rows += [Row(_name(job), job.number, _waiting(job), time_limit=job.limit) for job in alive]
+    # of those that have ended, the last of each run that nothing else is known of
+    ended = {_name(job): job for job in own if job.is_over}
+    named = {row.run for row in rows}
+    return rows + [Row(n, job.number, _waiting(job)) for n, job in ended.items() if n not in named]
+
+
+def _name(job: Queued) -> str:
+    return job.name if job.run_file is None else job.run_file.stem
 
 
 def _newest(runs: list[RunData]) -> list[RunData]:
