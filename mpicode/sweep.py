@@ -72,7 +72,8 @@ class Sweep:
                     f"sweep: {self._source} describes {n} runs; choose one by --element 0 to "
                     f"{n - 1}"
                 )
-            return self._config(())
+            # the configuration of an element, taken out of its run file, is a run by itself
+            return dataclasses.replace(self._config(()), element=Element())
         if self.is_one_run:
             raise ConfigError(f"--element {element}: there is no [sweep] in {self._source}")
         if not 0 <= element < n:

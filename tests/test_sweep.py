@@ -110,6 +110,13 @@ def test_a_file_without_a_sweep_describes_one_run(sweep):
         made.config(0)
 
 
+def test_the_configuration_of_an_element_is_a_run_by_itself(sweep, tmp_path):
+    config = sweep('[sweep.grid]\n"run.seed" = [3, 4]\n').config(1)
+    (tmp_path / "again.toml").write_text(config.to_toml())
+    again = Sweep.load(tmp_path / "again.toml").config()
+    assert (again.run.seed, again.element.number) == (4, None)
+
+
 def test_an_element_has_to_be_there_and_to_be_chosen(sweep):
     made = sweep('[sweep.grid]\n"run.seed" = [3, 4]\n')
     for number in (-1, 2):
