@@ -2,7 +2,6 @@ import dataclasses
 import math
 import tomllib
 import typing
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -444,18 +443,6 @@ def test_a_byte_order_mark_is_no_mistake(tmp_path):
     path = tmp_path / "job.toml"
     path.write_text(SMALLEST, encoding="utf-8-sig")
     assert Config.load(path) == Config.loads(SMALLEST, tmp_path)
-
-
-JOBS = sorted((Path(__file__).parents[1] / "jobs").glob("*.toml"))
-
-
-@pytest.mark.parametrize("path", JOBS, ids=lambda path: path.name)
-def test_the_jobs_we_ship_are_read(path):
-    assert Path(Config.load(path).data.path).is_absolute()
-
-
-def test_there_are_jobs_to_read():
-    assert JOBS
 
 
 def test_another_name_takes_the_parameters_of_the_one_in_the_file_along():

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from mpicode.config import Config
@@ -199,3 +201,17 @@ def test_a_single_configuration_is_not_read_from_a_sweep(sweep, tmp_path):
     sweep('[sweep.grid]\n"run.seed" = [3, 4]\n')
     with pytest.raises(ConfigError, match=r"^sweep: several runs"):
         Config.load(tmp_path / "job.toml")
+
+
+JOBS = sorted((Path(__file__).parents[1] / "jobs").glob("*.toml"))
+
+
+@pytest.mark.parametrize("path", JOBS, ids=lambda path: path.name)
+def test_the_jobs_we_ship_are_read(path):
+    made = Sweep.load(path)
+    configs = [made.config()] if made.is_one_run else [made.config(k) for k in range(len(made))]
+    assert all(Path(config.data.path).is_absolute() for config in configs)
+
+
+def test_there_are_jobs_to_read():
+    assert {"quickstart.toml", "sweep.toml"} <= {path.name for path in JOBS}
