@@ -12,8 +12,6 @@ import copy
 import dataclasses
 import math
 import os
-import re
-import tomllib
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -22,8 +20,7 @@ from typing import Any, Literal
 
 from .errors import ConfigError
 from .registry import coerce, suggest
-
-_VERY_DEEP = re.compile(r"(?<![\w'\"-])(?:[\w'\"-]++[ \t]*+\.[ \t]*+){200}")
+from .tables import override, parse, read
 
 
 @dataclass(frozen=True)
@@ -76,6 +73,9 @@ class Run:
     """Rows per iteration, over all blocks together; absent: all rows."""
     evaluate_every: int = 10
     """Iterations between evaluations on held-out data."""
+    placement: Literal["spread", "as-numbered"] = "spread"
+    """Which worker has which place in the code: so that a node holds few copies of each block, or
+    in the order of the ranks. On one node it is the same."""
 
     def __post_init__(self) -> None:
         _within("run.n_workers", self.n_workers, 1)
@@ -214,6 +214,16 @@ class Checkpoint:
 
 
 @dataclass(frozen=True)
+class Element:
+    """``[element]``: which run of a sweep this is; written by `mpicode.sweep` into run files."""
+
+    number: int | None = None
+    """Of the element, from 0 on; absent: the run is none of a sweep."""
+    changes: dict[str, Any] | None = None
+    """What it changed, by keys ``table.key``."""
+
+
+@dataclass(frozen=True)
 class Config:
     """A whole configuration."""
 
@@ -229,18 +239,13 @@ class Config:
     virtual: Virtual = field(default_factory=Virtual)
     output: Output = field(default_factory=Output)
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
+    element: Element = field(default_factory=Element)
 
     @classmethod
     def load(cls, path: str | Path, overrides: Iterable[str] = ()) -> Config:
         """Read a TOML file; ``overrides`` are texts ``table.key=value`` with values as in TOML."""
         path = Path(path)
-        try:
-            text = path.read_text(encoding="utf-8-sig")  # some editors put a mark in front
-        except OSError as error:
-            raise ConfigError(f"{path}: {(error.strerror or str(error)).lower()}") from None
-        except UnicodeDecodeError as error:
-            raise ConfigError(f"{path}: not UTF-8 at byte {error.start}") from None
-        return cls.loads(text, path.parent, overrides, source=str(path))
+        return cls._from_tables(read(path), path.parent, overrides, str(path))
 
     @classmethod
     def loads(
@@ -251,14 +256,13 @@ class Config:
         source: str = "configuration",
     ) -> Config:
         """Read TOML text whose relative paths are relative to ``folder``."""
+        return cls._from_tables(parse(text, source), folder, overrides, source)
+
+    @classmethod
+    def _from_tables(
+        cls, tables: Mapping[str, Any], folder: str | Path, overrides: Iterable[str], source: str
+    ) -> Config:
         try:
-            # tomllib takes time by the square of that depth
-            if _VERY_DEEP.search(text):
-                raise RecursionError
-            try:
-                tables = tomllib.loads(text)
-            except ValueError as error:  # of TOML, or of a number of thousands of digits
-                raise ConfigError(f"{source}: not TOML: {str(error).lower()}") from None
             return cls.from_dict(override(tables, overrides), folder)
         except RecursionError:
             raise ConfigError(f"{source}: tables or lists are nested too deeply") from None
@@ -269,6 +273,8 @@ class Config:
         hints = typing.get_type_hints(cls)
         tables = _plain(tables)
         for name, table in tables.items():
+            if name == "sweep":
+                raise ConfigError("sweep: several runs; mpicode.sweep.Sweep gives each of them")
             if name not in hints:
                 raise ConfigError(f"{name}: no such table; {suggest(name, hints)}")
             if not isinstance(table, Mapping):
@@ -292,6 +298,8 @@ class Config:
             else:
                 values = dataclasses.asdict(record)
             tables[entry.name] = {k: v for k, v in values.items() if v is not None}
+        if not tables["element"]:
+            del tables["element"]
         return tables
 
     def to_toml(self) -> str:
@@ -333,34 +341,6 @@ class Config:
         return dataclasses.replace(
             self, data=data, delays=delays, output=output, checkpoint=checkpoint
         )
-
-
-def override(tables: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
-    """Return ``tables`` with each ``table.key=value`` put in; a value that is no TOML is a string.
-
-    Another ``name`` names another part, so the parameters of the one in the file go with it.
-    """
-    changed = copy.deepcopy(dict(tables))
-    changes = [_change(text) for text in overrides]
-    for table, name, value in sorted(changes, key=lambda change: change[1] != "name"):
-        target = changed.setdefault(table, {})
-        if not isinstance(target, dict):
-            raise ConfigError(f"{table}: wants a table, got {target!r}")
-        if name == "name" and target.get("name") != value:
-            target.clear()
-        target[name] = value
-    return changed
-
-
-def _change(text: str) -> tuple[str, str, Any]:
-    key, equals, value = text.partition("=")
-    table, dot, name = key.strip().partition(".")
-    if not (equals and dot and table and name):
-        raise ConfigError(f"--set {text}: wants table.key=value")
-    try:
-        return table, name, tomllib.loads(f"value = {value}")["value"]
-    except ValueError:
-        return table, name, value.strip()
 
 
 def _plain(value: Any) -> Any:

@@ -42,6 +42,23 @@ def lock(path: Path) -> int:
     return handle
 
 
+def is_locked(path: Path) -> bool:
+    """Return whether a process on this host holds the `lock` of a file; False if nobody can tell.
+
+    Asked without taking the lock, which might be in the way of somebody who is about to.
+    """
+    try:
+        inode = str(path.stat().st_ino)
+        lines = Path("/proc/locks").read_text().splitlines()
+    except OSError:
+        return False
+    fields = (line.split() for line in lines)
+    return any(
+        "FLOCK" in each and any(word.rpartition(":")[2] == inode for word in each if ":" in word)
+        for each in fields
+    )
+
+
 def reserve(handle: int, used: int, n_bytes: int) -> None:
     """Make sure that the file can grow by ``n_bytes`` beyond ``used``; ``OSError`` if it cannot.
 

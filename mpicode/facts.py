@@ -7,6 +7,7 @@ import platform
 import re
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,16 @@ def vendor_and_version(text: str) -> tuple[str, str]:
     vendor = next((name for name, pattern in _VENDORS if re.search(pattern, text, re.I)), "")
     version = re.search(r"\d+\.\d+(\.\d+)?\w*", text)
     return vendor, version.group() if version else ""
+
+
+def job(environment: Mapping[str, str] | None = None) -> str:
+    """Return the number of the SLURM job that this process belongs to, "" where there is none.
+
+    As squeue has it: ``7``, or ``7_2`` for element 2 of an array.
+    """
+    env = os.environ if environment is None else environment
+    array, element = env.get("SLURM_ARRAY_JOB_ID"), env.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{element}" if array and element else env.get("SLURM_JOB_ID", "")
 
 
 def cpus() -> list[int]:

@@ -2,7 +2,6 @@ import dataclasses
 import math
 import tomllib
 import typing
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,15 +11,16 @@ from mpicode.config import (
     Config,
     Data,
     Decoding,
+    Element,
     Faults,
     Output,
     Part,
     Run,
     Virtual,
     Wire,
-    override,
 )
 from mpicode.errors import ConfigError
+from mpicode.tables import override
 
 RECORDS = {
     "data": Data,
@@ -31,6 +31,7 @@ RECORDS = {
     "virtual": Virtual,
     "output": Output,
     "checkpoint": Checkpoint,
+    "element": Element,
 }
 PARTS = ("problem", "code", "optimizer", "delays")
 
@@ -84,6 +85,7 @@ seed = 9223372036854775807
 dtype = "float32"
 batch_size = 24
 evaluate_every = 1
+placement = "as-numbered"
 
 [faults]
 survive = false
@@ -111,6 +113,10 @@ path = "out/states"
 every = 100
 seconds = inf
 keep = 3
+
+[element]
+number = 2
+changes = { "run.seed" = 7 }
 """
 
 
@@ -154,6 +160,7 @@ def test_every_table_is_read(tmp_path):
         dtype="float32",
         batch_size=24,
         evaluate_every=1,
+        placement="as-numbered",
     )
     assert config.decoding == Decoding("fixed", 9, 0.0, 1.0, False, math.inf)
     assert config.faults == Faults(
@@ -436,18 +443,6 @@ def test_a_byte_order_mark_is_no_mistake(tmp_path):
     path = tmp_path / "job.toml"
     path.write_text(SMALLEST, encoding="utf-8-sig")
     assert Config.load(path) == Config.loads(SMALLEST, tmp_path)
-
-
-JOBS = sorted((Path(__file__).parents[1] / "jobs").glob("*.toml"))
-
-
-@pytest.mark.parametrize("path", JOBS, ids=lambda path: path.name)
-def test_the_jobs_we_ship_are_read(path):
-    assert Path(Config.load(path).data.path).is_absolute()
-
-
-def test_there_are_jobs_to_read():
-    assert JOBS
 
 
 def test_another_name_takes_the_parameters_of_the_one_in_the_file_along():

@@ -66,3 +66,15 @@ def test_blas_threads_are_those_in_use():
     ]
     wanted = min(2, os.cpu_count() or 1)
     assert told == ["1\n", f"{wanted}\n"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "number"),
+    [
+        ({}, ""),
+        ({"SLURM_JOB_ID": "7"}, "7"),
+        ({"SLURM_JOB_ID": "9", "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "2"}, "7_2"),
+    ],
+)
+def test_a_job_has_the_number_that_squeue_shows(environment, number):
+    assert facts.job(environment) == number

@@ -12,10 +12,10 @@ PACKAGE = Path(__file__).parents[1] / "mpicode"
 # lines, nothing on its own line but itself, and nothing above.
 LEVELS = (
     ("errors", "outcomes"),
-    ("registry", "disk", "watch", "probe", "seal"),
+    ("registry", "tables", "disk", "watch", "probe", "seal"),
     ("kernels", "config", "supervise", "hdf5"),
-    ("codes", "problems", "optimizers", "pool", "datasets", "results", "facts"),
-    ("train", "report", "launch", "checkup"),
+    ("codes", "problems", "optimizers", "pool", "datasets", "results", "facts", "sweep"),
+    ("train", "report", "launch", "checkup", "slurm"),
     ("cli",),
     ("__main__",),
 )
@@ -26,6 +26,7 @@ NEVER = {
     "codes": {"config", "supervise", "watch", "probe", "seal", "hdf5"},
     "problems": {"config", "supervise", "watch", "probe", "seal", "hdf5"},
     "pool": {"config"},
+    "slurm": {"codes", "problems", "pool", "datasets", "results", "config"},
     "report": {"train", "pool", "codes", "problems", "optimizers", "datasets"},
 }
 

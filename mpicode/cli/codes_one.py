@@ -41,7 +41,7 @@ def parse_settings(texts: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
 
     Keys are those of a configuration; ``code.`` may be left out.
     """
-    from ..config import override
+    from ..tables import override
 
     full = [t if t.startswith(("code.", "failures.")) else f"code.{t}" for t in texts]
     tables = override({"code": {}, "failures": {}}, full)

@@ -8,12 +8,12 @@ import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..config import Config
-from ..errors import GaveUp
+from ..errors import ConfigError, GaveUp
+from ..sweep import Sweep, numbered
 
 if TYPE_CHECKING:
     from mpi4py.MPI import Intracomm
 
-    from ..errors import ConfigError
     from ..launch import Launcher
     from ..train import Result
 
@@ -24,7 +24,8 @@ def add_parser(subparsers: Any) -> None:
         "run",
         help="train as a configuration file says",
         description="Train as a configuration file says. Outside MPI this starts mpirun itself; "
-        "under mpirun or srun it joins the ranks it finds (rank 0 is the master).",
+        "under mpirun or srun it joins the ranks it finds (rank 0 is the master). The runs of a "
+        "[sweep] are done one after the other, or one of them by --element.",
     )
     add_config_arguments(parser)
     parser.add_argument("-o", "--output", metavar="RUN.h5", help="run file (default: NAME.h5 here)")
@@ -39,6 +40,11 @@ def add_parser(subparsers: Any) -> None:
         help="go on from the newest checkpoint that is whole (NAME.checkpoints beside the run "
         "file, or checkpoint.path); begin where there is none",
     )
+    parser.add_argument(
+        "--list",
+        action="store_true",
+        help="check all runs that [sweep] describes, say what each changes, and run none",
+    )
     parser.set_defaults(command=command)
 
 
@@ -49,28 +55,50 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="TABLE.KEY=VALUE", help="change one key"
     )
+    parser.add_argument(
+        "--element", type=int, metavar="K", help="which run of the [sweep], from 0 on"
+    )
 
 
-def load(options: argparse.Namespace) -> Config:
-    """Read the configuration with what the command line changes."""
+def load_sweep(options: argparse.Namespace) -> Sweep:
+    """Read the runs that the configuration describes, with what the command line changes."""
     overrides = list(options.set)
     if options.workers is not None:
         overrides.append(f"run.n_workers={options.workers}")
-    return Config.load(options.config, overrides)
+    return Sweep.load(options.config, overrides)
+
+
+def load(options: argparse.Namespace) -> Config:
+    """Read the configuration of the one run that is asked for."""
+    return load_sweep(options).config(options.element)
 
 
 def command(options: argparse.Namespace) -> int:
     """Run, here or by starting mpirun."""
     from pathlib import Path
 
-    from .. import launch
+    from ..launch import launcher
 
-    by = launch.launcher()
+    by = launcher()
     # a problem of the user's own lies beside the configuration, on every rank
     sys.path.insert(0, str(Path(options.config).resolve().parent))
-    if by is not None and not options.simulate:
+    if by is not None and not (options.simulate or options.list):
         return _joined(options, by)
-    config = _with_output(load(options), options)
+    sweep = load_sweep(options)
+    if options.list and options.element is not None:
+        raise ConfigError("--list: tells of all elements, --element of one")
+    if options.list or (options.element is None and not sweep.is_one_run):
+        from . import elements
+
+        return elements.show(sweep) if options.list else elements.run_all(sweep, options)
+    return run_one(sweep.config(options.element), options)
+
+
+def run_one(config: Config, options: argparse.Namespace) -> int:
+    """Run, here or by starting mpirun; nobody has started us for it."""
+    from .. import launch
+
+    config = with_output(config, options)
     if options.simulate:
         return _simulated(config, options.resume)
     done = _checked(config, options.resume)
@@ -99,15 +127,16 @@ def _checked(config: Config, resume: bool) -> Result | None:
         setup.close()
 
 
-def _with_output(config: Config, options: argparse.Namespace) -> Config:
+def with_output(config: Config, options: argparse.Namespace) -> Config:
+    """Return the configuration with the run file that the command line gives or implies."""
     from pathlib import Path
 
-    if options.output is not None:
-        return config.replace("output", path=str(Path(options.output).resolve()))
-    if config.output.path is None:
-        name = Path(options.config).with_suffix(".h5").name
-        return config.replace("output", path=str(Path(name).resolve()))
-    return config
+    if options.output is None and config.output.path is not None:
+        return config
+    path = Path(options.output or Path(options.config).with_suffix(".h5").name).resolve()
+    if config.element.number is not None:
+        path = numbered(path, config.element.number)
+    return config.replace("output", path=str(path))
 
 
 def _arguments(options: argparse.Namespace) -> list[str]:
@@ -118,6 +147,8 @@ def _arguments(options: argparse.Namespace) -> list[str]:
         arguments += ["--set", change]
     if options.output is not None:
         arguments += ["-o", options.output]
+    if options.element is not None:
+        arguments += ["--element", str(options.element)]
     if options.resume:
         arguments.append("--resume")
     return arguments
@@ -147,7 +178,6 @@ def _simulated(config: Config, resume: bool) -> int:
 def _joined(options: argparse.Namespace, by: Launcher) -> int:
     """Be one of the ranks that somebody started."""
     from .. import launch
-    from ..errors import ConfigError
     from ..pool import mpi
     from .signals import ignore
 
@@ -157,7 +187,7 @@ def _joined(options: argparse.Namespace, by: Launcher) -> int:
     error = None
     try:
         launch.check_world(comm.size, mpi.library_version())
-        config = _with_output(load(options), options)
+        config = with_output(load(options), options)
         launch.check_size(comm.size, config.run.n_workers)
     except ConfigError as caught:
         error = caught
@@ -201,7 +231,6 @@ def _told_once(rank: int, wrong: int, error: ConfigError | None) -> int:
 
     ``rank`` is the launcher's: where the worlds have one rank each, MPI calls all of them rank 0.
     """
-    from ..errors import ConfigError
     from . import report_error
 
     if error is not None and rank == wrong:

@@ -1,8 +1,22 @@
 """Compare runs, their numbers in a table and their course in pictures; and codes, in a picture."""
 
-from .numbers import Numbers, labels, numbers
+from .headway import Headway, headway
+from .labels import differences, is_sweep, labels
+from .numbers import Numbers, numbers
 from .pictures import draw
 from .residuals import Curve, draw_residuals
 from .table import table
 
-__all__ = ["Curve", "Numbers", "draw", "draw_residuals", "labels", "numbers", "table"]
+__all__ = [
+    "Curve",
+    "Headway",
+    "Numbers",
+    "differences",
+    "draw",
+    "draw_residuals",
+    "headway",
+    "is_sweep",
+    "labels",
+    "numbers",
+    "table",
+]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..results import RunData, starts_and_ends
-from .style import line_style, new_figure, plain, spread
+from .style import legend_below, line_style, new_figure, plain, spread
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,15 +20,31 @@ _CIRCLES = 25
 
 def loss_against_time(runs: Mapping[str, RunData]) -> Figure:
     """Draw the training loss of each run against run time, and the held-out loss where measured."""
-    figure = new_figure(5.0)
+    return _loss(
+        runs, "time", "time since the start of the run (s)", lambda run: starts_and_ends(run)[0]
+    )
+
+
+def loss_against_iteration(runs: Mapping[str, RunData]) -> Figure:
+    """Draw the same losses against the number of the iteration: what time does not explain."""
+    return _loss(runs, "iteration", "iteration", lambda run: run.iterations["iteration"])
+
+
+def _loss(
+    runs: Mapping[str, RunData],
+    what: str,
+    label: str,
+    position: Callable[[RunData], NDArray[np.float64]],
+) -> Figure:
+    """Draw the losses; both are of the parameters that an iteration began with."""
+    figure = new_figure(4.4, legend=list(runs))
     axes = figure.add_subplot()
     values = [np.empty(0)]
     tested = False
-    for number, (label, run) in enumerate(runs.items()):
+    for number, (name, run) in enumerate(runs.items()):
         style = line_style(number)
-        started, _ = starts_and_ends(run)
-        # Both losses are of the parameters that the iteration began with.
-        axes.plot(started, run.iterations["loss"], label=label, linewidth=1.6, **style)
+        started = position(run)
+        axes.plot(started, run.iterations["loss"], label=name, linewidth=1.6, **style)
         measured = ~np.isnan(run.iterations["test_loss"])
         tested |= bool(measured.any())
         axes.plot(
@@ -42,37 +59,37 @@ def loss_against_time(runs: Mapping[str, RunData]) -> Figure:
         )
         values += [run.iterations["loss"], run.iterations["test_loss"][measured]]
     spread(axes, "y", np.concatenate(values))
-    axes.set_xlabel("time since the start of the run (s)")
+    axes.set_xlabel(label)
     axes.set_ylabel("loss")
     axes.set_title(
-        "Loss against time" + (" (line: training, circles: held out)" if tested else ""),
+        f"Loss against {what}" + (" (line: training, circles: held out)" if tested else ""),
         loc="left",
         fontsize=11,
     )
     plain(axes)
-    figure.legend(loc="outside lower center", ncols=min(len(runs), 4), frameon=False)
+    legend_below(figure, list(runs))
     return figure
 
 
 def waiting(runs: Mapping[str, RunData]) -> Figure:
     """Draw for each run which share of its iterations waited at most how long."""
-    figure = new_figure(5.0)
+    waits = {label: run.iterations["wait"] * 1e3 for label, run in runs.items()}
+    waits = {label: wait[np.isfinite(wait)] for label, wait in waits.items()}
+    texts = {
+        label: f"{label}: median {np.median(wait):.3g} ms, p95 {np.quantile(wait, 0.95):.3g} ms"
+        for label, wait in waits.items()
+        if len(wait)
+    }
+    figure = new_figure(4.4, legend=list(texts.values()))
     axes = figure.add_subplot()
-    values = [np.empty(0)]
-    for number, (label, run) in enumerate(runs.items()):
-        wait = run.iterations["wait"]
-        wait = wait[np.isfinite(wait)] * 1e3
-        if not len(wait):
-            continue
-        median, tail = np.quantile(wait, [0.5, 0.95])
-        text = f"{label}: median {median:.3g} ms, p95 {tail:.3g} ms"
-        axes.ecdf(wait, label=text, linewidth=1.6, **line_style(number))
-        values.append(wait)
-    spread(axes, "x", np.concatenate(values))
+    for number, label in enumerate(runs):
+        if label in texts:
+            axes.ecdf(waits[label], label=texts[label], linewidth=1.6, **line_style(number))
+    spread(axes, "x", np.concatenate([np.empty(0), *waits.values()]))
     axes.set_ylim(-0.02, 1.02)
     axes.set_xlabel("waiting for answers in an iteration (ms)")
     axes.set_ylabel("share of iterations that waited at most so long")
     axes.set_title("Waiting time", loc="left", fontsize=11)
     plain(axes)
-    figure.legend(loc="outside lower center", ncols=1 if len(runs) < 4 else 2, frameon=False)
+    legend_below(figure, list(texts.values()))
     return figure

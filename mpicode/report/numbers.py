@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import tomllib
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..results import RunData, waiting_avoided
+from .labels import tables_of
 
 
 @dataclass(frozen=True)
@@ -22,6 +19,7 @@ class Numbers:
     """A line of the comparison; a number is NaN, and a text empty, where the run does not tell."""
 
     run: str
+    label: str
     code: str
     n_workers: int
     n_stragglers: int | None
@@ -45,14 +43,15 @@ class Numbers:
         }
 
 
-def numbers(label: str, run: RunData) -> Numbers:
-    """Return what ``run``, called ``label``, came to."""
+def numbers(name: str, run: RunData, label: str = "") -> Numbers:
+    """Return what a run, called ``name`` by its file and ``label`` by what is its own, came to."""
     columns = run.iterations
     seconds = columns["seconds"][np.isfinite(columns["seconds"])]
     total = float(seconds.sum())
     code = _code(run.config)
     return Numbers(
-        run=label,
+        run=name,
+        label=label,
         code=str(code.get("name", "")),
         n_workers=run.n_workers,
         n_stragglers=code.get("n_stragglers"),
@@ -70,20 +69,6 @@ def numbers(label: str, run: RunData) -> Numbers:
     )
 
 
-def labels(paths: Sequence[Path]) -> list[str]:
-    """Return a short name for each run file, no two alike."""
-    names = [path.name.removesuffix(".part").removesuffix(".h5") for path in paths]
-    count = Counter(names)
-    names = [
-        name if count[name] == 1 else f"{path.resolve().parent.name}-{name}"
-        for name, path in zip(names, paths, strict=True)
-    ]
-    count = Counter(names)
-    return [
-        name if count[name] == 1 else f"{name}-{number}" for number, name in enumerate(names, 1)
-    ]
-
-
 def _last(column: NDArray[np.float64]) -> float:
     """Return the last number that was measured."""
     measured = column[~np.isnan(column)]
@@ -92,9 +77,6 @@ def _last(column: NDArray[np.float64]) -> float:
 
 def _code(config: str) -> dict[str, Any]:
     """Return the table ``code`` of a configuration; a run without one was uncoded."""
-    try:
-        tables = tomllib.loads(config)
-    except tomllib.TOMLDecodeError:
-        return {}
+    tables = tables_of(config)
     code = tables.get("code", {"name": "uncoded"} if tables else {})
     return code if isinstance(code, dict) else {}

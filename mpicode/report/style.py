@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,6 +22,8 @@ LINES = ("-", "--", ":", "-.")
 _DPI = 150
 _FAR = 5.0
 _VERY_FAR = 1e4
+_LEGEND_ROW = 0.22  # inches
+_CHARACTERS_PER_INCH = 13
 
 
 @contextmanager
@@ -38,11 +40,24 @@ def matplotlib_of_ours() -> Iterator[None]:
         yield
 
 
-def new_figure(height: float, width: float = 9.0) -> Figure:
-    """Return an empty figure, sizes in inches."""
+def new_figure(height: float, width: float = 9.0, legend: Sequence[str] = ()) -> Figure:
+    """Return an empty figure, sizes in inches, with room below for `legend_below` of these."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    rows = -(-len(legend) // _legend_columns(legend, width)) if legend else 0
+    return Figure(figsize=(width, height + _LEGEND_ROW * rows), layout="constrained")
+
+
+def legend_below(figure: Figure, texts: Sequence[str]) -> None:
+    """Put the legend below the picture, in as many columns as there is room for."""
+    if texts:
+        columns = _legend_columns(texts, figure.get_figwidth())
+        figure.legend(loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
+
+
+def _legend_columns(texts: Sequence[str], width: float) -> int:
+    longest = max(map(len, texts))
+    return int(np.clip(_CHARACTERS_PER_INCH * width / (longest + 8), 1, min(len(texts), 4)))
 
 
 def line_style(number: int) -> dict[str, Any]:
@@ -64,6 +79,12 @@ def spread(axes: Axes, which: Literal["x", "y"], values: NDArray[np.float64]) ->
     """Make an axis logarithmic where its values, all positive, lie far apart."""
     from matplotlib.ticker import LogFormatter
 
+    class Plain(LogFormatter):
+        """Names the same places, but by 0.4 and not by 4e-01."""
+
+        def __call__(self, value: float, position: int | None = None) -> str:
+            return f"{value:g}" if super().__call__(value, position) else ""
+
     values = values[np.isfinite(values)]
     if not len(values) or values.min() <= 0 or values.max() < _FAR * values.min():
         return
@@ -72,7 +93,7 @@ def spread(axes: Axes, which: Literal["x", "y"], values: NDArray[np.float64]) ->
         # over a few powers of ten "30" reads better than "3 x 10^1"
         axis = axes.xaxis if which == "x" else axes.yaxis
         for set_formatter in (axis.set_major_formatter, axis.set_minor_formatter):
-            set_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
+            set_formatter(Plain(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
 
 
 def save(figure: Figure, path: Path) -> Path:

@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from .numbers import Numbers
 
 _Column = tuple[str, Callable[[Numbers], str]]
 _OUTCOME_CHARACTERS = 40
+_LABEL = "differs by"
+_TEXTS = ("run", _LABEL, "code", "outcome")
+# What is left out first where there is little room.
+_DISPENSABLE = ("received", "avoided s", "stragglers", "workers", "p95 ms", "code", "iterations")
 
 
 def table(rows: Sequence[Numbers], width: int) -> str:
-    """Return one line per run, or one column per run where that does not fit into ``width``."""
-    cells = [[heading for heading, _ in _COLUMNS]]
-    cells += [[text(row) for _, text in _COLUMNS] for row in rows]
-    lines = _aligned(cells, text_columns={0, 1, len(_COLUMNS) - 1})
-    if len(lines[0]) > width:
-        turned = [list(column) for column in zip(*cells, strict=True)]
-        narrow = _aligned(turned, text_columns={0})
-        if len(narrow[0]) < len(lines[0]):
-            lines = narrow
+    """Return one line per run, or one column per run where that does not fit into ``width``.
+
+    Where neither fits, the lines have fewer columns.
+    """
+    forms = list(_forms(rows))
+    fitting = (lines for lines in forms if len(lines[0]) <= width)
+    lines = next(fitting, min(forms, key=lambda lines: len(lines[0])))
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _forms(rows: Sequence[Numbers]) -> Iterator[list[str]]:
+    """Yield the table in all its forms, the best first."""
+    columns = dict(_COLUMNS)
+    if not any(row.label for row in rows):
+        del columns[_LABEL]
+    cells = [list(columns), *([text(row) for text in columns.values()] for row in rows)]
+    yield _aligned(cells, {n for n, heading in enumerate(columns) if heading in _TEXTS})
+    yield _aligned([list(column) for column in zip(*cells, strict=True)], {0})
+    for heading in _DISPENSABLE:
+        del columns[heading]
+        cells = [list(columns), *([text(row) for text in columns.values()] for row in rows)]
+        yield _aligned(cells, {n for n, name in enumerate(columns) if name in _TEXTS})
 
 
 def _aligned(cells: list[list[str]], text_columns: set[int]) -> list[str]:
@@ -56,6 +72,7 @@ def _outcome(row: Numbers) -> str:
 
 _COLUMNS: list[_Column] = [
     ("run", lambda row: row.run),
+    (_LABEL, lambda row: row.label),
     ("code", lambda row: row.code or "-"),
     ("workers", lambda row: str(row.n_workers)),
     ("stragglers", lambda row: "-" if row.n_stragglers is None else str(row.n_stragglers)),

@@ -4,6 +4,7 @@ from ..outcomes import Outcome
 from .checkpoint import Checkpoint, read_checkpoint, to_bytes
 from .checkpoint_folder import CheckpointFolder
 from .export import export_npz
+from .folder import read_runs
 from .intervals import UNANSWERED, Intervals, intervals, lost, starts_and_ends, waiting_avoided
 from .reader import RunData, open_run, read_run
 from .schema import COLUMNS, ITERATION_COLUMNS, MISSING, WORKER_COLUMNS
@@ -28,6 +29,7 @@ __all__ = [
     "open_run",
     "read_checkpoint",
     "read_run",
+    "read_runs",
     "recorded",
     "starts_and_ends",
     "to_bytes",

@@ -16,6 +16,10 @@ from .arrays import RunArrays
 from .schema import SCHEMA
 
 
+class NoRunFile(DataError):
+    """A file that is whole and something else."""
+
+
 @dataclass(frozen=True)
 class RunData:
     """A run file in plain numpy.
@@ -74,7 +78,7 @@ def read_run(path: str | os.PathLike[str]) -> RunData:
     with open_file(path) as file, reading(path):
         schema = file.attrs.get("schema", "missing")
         if not isinstance(schema, int | np.integer) or schema != SCHEMA or "iterations" not in file:
-            raise DataError(
+            raise NoRunFile(
                 f"{path}: not a run file of schema {SCHEMA}, its schema is {_plain(schema)}"
             )
         return _read(path, file)

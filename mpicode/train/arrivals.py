@@ -13,6 +13,7 @@ from ..config import Config
 from ..pool import Request, WorkerPool, largest_answer
 from ..pool.virtual import VirtualMaster
 from .coded_gradient import CodedGradient
+from .placement import place, virtual_nodes
 from .run import costs
 from .segments import Segments
 from .setup import Setup, build
@@ -62,9 +63,10 @@ def simulate(config: Config) -> Arrivals:
         (real.n_parameters - small.n_parameters) * setup.dtype.itemsize,
         (real.answer_length - small.answer_length) * real.dtype.itemsize,
     )
+    workers = place(config, setup.code, virtual_nodes(config))
     try:
         transport = VirtualMaster(
-            lambda worker: _Rows(setup, worker, small),
+            lambda worker: _Rows(setup, workers.index(worker), small),
             setup.code.n_workers,
             small.answer_length,
             small.dtype,
@@ -75,7 +77,7 @@ def simulate(config: Config) -> Arrivals:
         )
         pool = WorkerPool(transport, payload_length=small.n_parameters, dtype=setup.dtype)
         pool.start()
-        coded = CodedGradient(pool, setup.code, small, setup.rules)
+        coded = CodedGradient(pool, setup.code, small, setup.rules, workers=workers)
         n = config.run.iterations
         seconds, residual = np.empty(n), np.empty(n)
         n_arrived = np.empty(n, dtype=np.int64)

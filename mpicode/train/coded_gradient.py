@@ -66,6 +66,7 @@ class CodedGradient:
     when_lost : what to do when workers are lost and the others cannot give the exact sum:
                 ``"stop"`` raises `NotDecodable`, anything else takes the best estimate
     restoration : what makes the code anew when workers are lost; by default nobody does
+    workers   : who has which place in the code; by default worker ``i`` has place ``i``
 
     Damaged messages are the pool's to find; but one that came whole can still hold numbers that are
     not finite. That is looked for in the sum, and only then in the messages: whose numbers are not
@@ -82,6 +83,7 @@ class CodedGradient:
         shrinkage: Shrinkage | None = None,
         when_lost: Literal["restore", "approximate", "stop"] = "stop",
         restoration: Restoration | None = None,
+        workers: Sequence[int] | None = None,
     ) -> None:
         self._pool = pool
         self._when_lost = when_lost
@@ -94,7 +96,7 @@ class CodedGradient:
             segments,
             StopRules(code) if rules is None else rules,
             Shrinkage() if shrinkage is None else shrinkage,
-            range(code.n_workers),
+            range(code.n_workers) if workers is None else workers,
         )
 
     def _use(

@@ -20,6 +20,7 @@ from ..errors import ConfigError
 from ..pool import WorkerPool
 from ..pool.background import Cancelled, Job
 from ..pool.members import NOT_RESTORED, REASSIGNED, REFUSED
+from .placement import place
 from .precision import check_precision
 from .renewal import attempts, renew
 from .setup import Setup
@@ -29,7 +30,10 @@ from .works import Plan
 
 @dataclass(frozen=True)
 class Scheme:
-    """A code at work: over which ``workers`` of the run, and what its sums are divided by."""
+    """A code at work: over which ``workers`` of the run, and what its sums are divided by.
+
+    Those of ``workers``, by their numbers in the run, are workers 0, 1, ... of the code.
+    """
 
     setup: Setup
     shrinkage: Shrinkage
@@ -41,7 +45,7 @@ class Scheme:
         arrays: dict[str, Any] = {"encoding": code.encoding, "owner": code.owner}
         if self.shrinkage.late is not None:
             arrays["shrinkage"] = self.shrinkage.late
-        if len(self.workers) < self.setup.config.run.n_workers:
+        if list(self.workers) != list(range(self.setup.config.run.n_workers)):
             arrays["workers"] = np.array(self.workers)
         return arrays
 
@@ -72,14 +76,16 @@ class Restoration:
     than a worker may be silent, has it begun again without.
 
     scheme : at first the one all workers have a part in, then always the one at work
+    nodes  : (n_workers,) where each worker is, as `place` wants it
     record : called with the arrays of each code and the iteration it begins with
     """
 
-    def __init__(self, scheme: Scheme, pool: WorkerPool) -> None:
+    def __init__(self, scheme: Scheme, pool: WorkerPool, nodes: Sequence[str]) -> None:
         self.record: Callable[[dict[str, Any], int], None] = lambda arrays, iteration: None
         self.scheme = scheme
         self._setup = scheme.setup
         self._pool = pool
+        self._nodes = nodes
         self._generation = 0
         self._left: list[int] = []  # those whom the one under way counts on
         self._hopeless: list[int] | None = None  # a code for these there is none
@@ -140,7 +146,7 @@ class Restoration:
         if self._job is not None:
             self._job.cancel()
         self._left, self._found, self._hopeless = left, None, None
-        self._job = Job(lambda cancelled: _find(self._setup, left, cancelled))
+        self._job = Job(lambda cancelled: _find(self._setup, left, self._nodes, cancelled))
         self._pool.start_job(self._job)
 
     def _ask(self, found: _Found | None) -> None:
@@ -189,7 +195,9 @@ class Restoration:
         self._pool.members.note(self._pool.now(), kind, detail)
 
 
-def _find(setup: Setup, left: list[int], cancelled: Cancelled) -> _Found | None:
+def _find(
+    setup: Setup, left: list[int], nodes: Sequence[str], cancelled: Cancelled
+) -> _Found | None:
     """Return the first attempt that can be made, None if none can."""
     for number, attempt in enumerate(attempts(setup.config, len(left))):
         if cancelled():
@@ -199,6 +207,6 @@ def _find(setup: Setup, left: list[int], cancelled: Cancelled) -> _Found | None:
             shrinkage = shrinkage_for(renewed)
         except ConfigError:
             continue
-        workers = left[: attempt.n_workers]
+        workers = place(setup.config, renewed.code, nodes, left[: attempt.n_workers])
         return _Found(Scheme(renewed, shrinkage, workers), Plan(len(left), number, workers))
     return None

@@ -20,8 +20,10 @@ from .setup import Setup
 
 # What must be as it was; anything else may change.
 _FIXED = ("seed", "dtype", "batch_size")
-# Tables that the times under the virtual clock follow from, beside what must be as it was.
+# Tables that the times under the virtual clock follow from, beside what must be as it was; and keys
+# of ``run``.
 _TIMING = ("delays", "virtual", "decoding", "faults", "wire")
+_PLACING = ("n_workers", "placement")
 
 
 @dataclass
@@ -184,7 +186,7 @@ def same_times(config: Config, facts: Mapping[str, Any], checkpoint: Checkpoint)
     return (
         checkpoint.identity.get("clock") == facts["clock"] == "virtual"
         and all(ours[name] == theirs.get(name) for name in _TIMING)
-        and ours["run"]["n_workers"] == theirs["run"]["n_workers"]
+        and all(ours["run"][key] == theirs["run"].get(key, ours["run"][key]) for key in _PLACING)
         and ours["data"].get("memory_mb") == theirs["data"].get("memory_mb")
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .. import kernels
 from ..config import Config
 from ..errors import ConfigError, MpicodeError
-from ..facts import blas
+from ..facts import blas, job
 from ..pool import WorkerPool, largest_answer, wire, worker_loop
 from ..pool.transport import Transport
 from ..pool.virtual import Costs, VirtualMaster
@@ -24,9 +24,9 @@ from .full_disk import FullDisk, disk_as_before
 from .keeper import Keeper
 from .loop import Recorder, Result, train
 from .pace import Paced, go_through, pace
+from .placement import place, virtual_nodes
 from .restoration import Restoration, Scheme, shrinkage_for
 from .setup import Setup, build
-from .shrinkage import Shrinkage
 from .uncoded import uncoded_delay
 from .works import PLAN_HEAD, Works
 
@@ -104,8 +104,10 @@ def _run_virtual(config: Config, hooks: _Hooks) -> Result:
         keeper = Keeper(setup, "virtual", hooks.resume, hooks.say)
         closing.callback(keeper.close)
         setup, paced = pace(setup) if keeper.goes_through else (setup, None)
-        shrinkage = shrinkage_for(setup)
-        segments, works = setup.segments, Works(setup)
+        nodes = virtual_nodes(config)
+        workers = place(config, setup.code, nodes)
+        scheme = Scheme(setup, shrinkage_for(setup), workers)
+        segments, works = setup.segments, Works(setup, workers)
         transport = VirtualMaster(
             works.first,
             setup.code.n_workers,
@@ -120,7 +122,7 @@ def _run_virtual(config: Config, hooks: _Hooks) -> Result:
         )
         transport.interrupted = hooks.interrupted
         pool = _pool(setup, transport)
-        return _master(setup, shrinkage, pool, "virtual clock", hooks, keeper, paced)
+        return _master(scheme, nodes, pool, "virtual clock", hooks, keeper, paced)
 
 
 def costs(config: Config) -> Costs:
@@ -144,11 +146,12 @@ def _run_mpi(config: Config, comm: Intracomm, hooks: _Hooks) -> Result | None:
             f"run.n_workers: {n_workers} workers need {n_workers + 1} ranks, but "
             f"{comm.size} ranks = 1 master + {comm.size - 1} workers"
         )
+    nodes = mpi.hosts(comm)[1 : n_workers + 1]
     part = mpi.group(comm, n_workers)
     if part is None:
         return None
     if part.rank > 0:
-        _serve(config, part)
+        _serve(config, part, nodes)
         return None
     tell_all_present()
     with contextlib.ExitStack() as closing:
@@ -158,7 +161,8 @@ def _run_mpi(config: Config, comm: Intracomm, hooks: _Hooks) -> Result | None:
             answer = setup.segments.answer_length, setup.segments.dtype
             keeper = Keeper(setup, "real", hooks.resume, hooks.say)
             closing.callback(keeper.close)
-            shrinkage = shrinkage_for(setup)
+            workers = place(config, setup.code, nodes)
+            scheme = Scheme(setup, shrinkage_for(setup), workers)
         except BaseException:
             closing.close()
             # the workers wait: release them before anything is said
@@ -173,7 +177,7 @@ def _run_mpi(config: Config, comm: Intracomm, hooks: _Hooks) -> Result | None:
         transport = mpi.MPIMaster(part, *answer, largest_answer(*answer), unreached_seconds)
         transport.interrupted = hooks.interrupted
         pool = _pool(setup, transport)
-        return _master(setup, shrinkage, pool, mpi.library_version(), hooks, keeper)
+        return _master(scheme, nodes, pool, mpi.library_version(), hooks, keeper)
 
 
 def _pool(setup: Setup, transport: Transport) -> WorkerPool:
@@ -188,7 +192,7 @@ def _pool(setup: Setup, transport: Transport) -> WorkerPool:
     )
 
 
-def _serve(config: Config, part: Intracomm) -> None:
+def _serve(config: Config, part: Intracomm, nodes: Sequence[str]) -> None:
     """Be a worker until the master says stop; what goes wrong here is told to the master."""
     from ..pool import mpi
 
@@ -197,7 +201,7 @@ def _serve(config: Config, part: Intracomm) -> None:
     failure: Exception | None = None
     try:
         setup = build(config)
-        works = Works(setup)
+        works = Works(setup, place(config, setup.code, nodes))
     except Exception as error:
         failure = error
 
@@ -234,24 +238,26 @@ def _serve(config: Config, part: Intracomm) -> None:
 
 @disk_as_before()
 def _master(
-    setup: Setup,
-    shrinkage: Shrinkage,
+    scheme: Scheme,
+    nodes: Sequence[str],
     pool: WorkerPool,
     mpi: str,
     hooks: _Hooks,
     keeper: Keeper,
     paced: Paced | None = None,
 ) -> Result:
+    setup, shrinkage = scheme.setup, scheme.shrinkage
     config = setup.config
     if keeper.finished is not None:
         keeper.finished.silent = pool.close(_GRACE_SECONDS)
         return keeper.finished
     recorders = hooks.recorders
     state = keeper.state
-    when_lost, scheme = config.faults.when_lost, Scheme(setup, shrinkage, range(pool.n_workers))
-    restoration = Restoration(scheme, pool) if when_lost == "restore" else None
+    when_lost = config.faults.when_lost
+    restoration = Restoration(scheme, pool, nodes) if when_lost == "restore" else None
     gradient = CodedGradient(
-        pool, setup.code, setup.segments, setup.rules, shrinkage, when_lost, restoration
+        *(pool, setup.code, setup.segments, setup.rules, shrinkage),
+        *(when_lost, restoration, scheme.workers),
     )
     writer = None
     try:
@@ -266,6 +272,7 @@ def _master(
                 "seed": config.run.seed,
                 "mpi": mpi,
                 "hosts": pool.hosts,
+                "job": job(),
                 "compiled": kernels.COMPILED,
                 "blas_threads": blas()[1],
                 "shrinkage": shrinkage.stopped,

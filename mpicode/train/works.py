@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -46,16 +47,19 @@ class Works:
 
     Workers in one process share the rows of a generation. Those of the one before are let go of
     with its work; until then both together keep to ``data.memory_mb``.
+
+    workers : at first, by their numbers in the run, in the order of the code's places
     """
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: Setup, workers: Sequence[int]) -> None:
         self._first = self._setup = setup
+        self._workers = workers
         self._blocks = setup.blocks()
         self._plan: list[int] = []
 
     def first(self, worker: int) -> GradientWork:
         """Return what ``worker`` computes as long as nobody is lost."""
-        return self._setup.work(worker, self._blocks)
+        return self._setup.work(self._workers.index(worker), self._blocks)
 
     def renewed(
         self, worker: int, numbers: NDArray[np.integer[Any]], cancelled: Cancelled

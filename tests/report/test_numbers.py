@@ -2,12 +2,11 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 
 import pytest
 
 from mpicode.outcomes import Outcome
-from mpicode.report import labels, numbers, table
+from mpicode.report import numbers, table
 from mpicode.results import RunWriter, read_run
 
 CONFIG = '[code]\nname = "cyclic"\nn_stragglers = 2\n'
@@ -85,7 +84,11 @@ def test_the_table_is_turned_where_it_does_not_fit(run):
     assert max(map(len, narrow)) <= 80
 
 
-def test_labels_are_short_and_unlike():
-    paths = [Path("a/run.h5"), Path("b/run.h5"), Path("b/other.h5.part")]
-    assert labels(paths) == ["a-run", "b-run", "other"]
-    assert len(set(labels([Path("a/run.h5"), Path("a/run.h5")]))) == 2
+def test_where_neither_fits_lines_have_fewer_columns(run):
+    rows = [numbers(f"run-{k}", run, f"seed {k}") for k in range(12)]
+    lines = table(rows, 100).splitlines()
+    assert len(lines) == 13
+    assert max(map(len, lines)) <= 100
+    head = " ".join(lines[0].split())
+    assert head == "run differs by iterations loss test accuracy seconds median ms waiting outcome"
+    assert lines[12].split()[:4] == ["run-11", "seed", "11", "4"]

@@ -30,13 +30,13 @@ def test_every_run_is_drawn_whatever_its_length(tmp_path, write_run):
         runs[name] = read_run(tmp_path / f"{name}.h5")
     pictures = draw(runs, tmp_path / "made" / "here")
     assert [path.name for path in pictures] == [
-        "loss.png", "waiting.png",
+        "loss.png", "waiting.png", "iterations.png", "comparison.png",
         "timeline-empty.png", "timeline-one.png", "timeline-short.png", "timeline-long.png",
     ]  # fmt: skip
     assert all(path.stat().st_size > 5000 for path in pictures)
-    loss, waiting, _, _, short, long = map(_colours, pictures)
+    loss, waiting, iterations, bars, _, _, short, long = map(_colours, pictures)
     # the first run has no curve; the fourth has the fourth colour
-    assert {"#D55E00", "#009E73", "#CC79A7"} <= loss & waiting
+    assert {"#D55E00", "#009E73", "#CC79A7"} <= loss & waiting & iterations & bars
     for timeline in (short, long):
         assert {USED, LATE, WITHDRAWN} <= timeline
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from typing import NoReturn
 
+import numpy as np
 from mpi4py import MPI
 
 from ...errors import GaveUp
 from ...watch import orphaned
+
+# The longest name that a host can have by POSIX, and the byte behind it.
+_HOST_BYTES = 256
 
 
 class StartFailed(GaveUp):
@@ -51,6 +56,17 @@ def die() -> NoReturn:
     """End this rank in a way that a job which survives deaths takes notice of, unlike an exit."""
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError("SIGKILL came back")
+
+
+def hosts(comm: MPI.Intracomm) -> list[str]:
+    """Return the name of the host that each rank of ``comm`` runs on; all ranks must call."""
+    mine = np.zeros(_HOST_BYTES, dtype=np.uint8)
+    name = socket.gethostname().encode()[:_HOST_BYTES]
+    mine[: len(name)] = np.frombuffer(name, dtype=np.uint8)
+    names = np.empty((comm.size, _HOST_BYTES), dtype=np.uint8)
+    with starting():
+        comm.Allgather(mine, names)
+    return [row.tobytes().rstrip(b"\0").decode(errors="replace") for row in names]
 
 
 def group(comm: MPI.Intracomm, n_workers: int) -> MPI.Intracomm | None:

@@ -1,0 +1,1 @@
+"""Jobs for the SLURM scheduler: what it says of them."""
