@@ -3,11 +3,12 @@
 To add a scheme:
 
 1. Write one file in ``codes/gradient/``: a subclass of `GradientCode` with a ``name`` and a
-   constructor of keyword-only, annotated parameters that builds ``encoding`` and ``owner``. The
-   first line of its docstring is what ``mpicode codes`` prints.
+   constructor of keyword-only, annotated parameters that builds ``encoding`` and ``owner``; or one
+   in ``codes/data/``: a subclass of `DataCode` that builds ``storage``. The first line of its
+   docstring is what ``mpicode codes`` prints.
 2. Add one line to ``CODES`` below.
-3. Add one small class in ``tests/codes/gradient/`` that subclasses `CodeSuite` and names the
-   parameters to try; the suite holds it to its promises.
+3. Add one small class in ``tests/codes/gradient/`` (``data/``) that subclasses `CodeSuite`
+   (`DataCodeSuite`) and names the parameters to try; the suite holds it to its promises.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 from ..errors import ConfigError
 from ..registry import Registry, coerce
 from .base import Decoder, Decoding, GradientCode
-from .data_code import DataCode
+from .data_code import DataCode, Decoded
 from .gradient.bernoulli import Bernoulli
 from .gradient.bibd import Bibd
 from .gradient.cyclic import Cyclic
@@ -40,9 +41,18 @@ from .gradient.stochastic_block import StochasticBlock
 from .gradient.uncoded import Uncoded
 from .gradient.ye_abbe import YeAbbe
 
-__all__ = ["CODES", "DataCode", "Decoder", "Decoding", "GradientCode", "make", "names"]
+__all__ = [
+    "CODES",
+    "DataCode",
+    "Decoded",
+    "Decoder",
+    "Decoding",
+    "GradientCode",
+    "make",
+    "names",
+]
 
-CODES: Registry[GradientCode] = Registry(
+CODES: Registry[GradientCode | DataCode] = Registry(
     "code",
     (
         Uncoded,
@@ -68,12 +78,12 @@ CODES: Registry[GradientCode] = Registry(
 )
 
 
-def names() -> list[str]:
-    """Return the names of all schemes."""
-    return list(CODES)
+def names(family: str | None = None) -> list[str]:
+    """Return the names of all schemes, or of those of a family, ``gradient`` or ``data``."""
+    return [name for name, cls in CODES.items() if family in (None, cls.family)]
 
 
-def make(name: str, *, n_workers: int, seed: int = 0, **parameters: Any) -> GradientCode:
+def make(name: str, *, n_workers: int, seed: int = 0, **parameters: Any) -> GradientCode | DataCode:
     """Build the scheme ``name`` for ``n_workers`` workers.
 
     Every rank that calls this with the same arguments gets the same code. Raises `ConfigError` for

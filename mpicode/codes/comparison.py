@@ -59,6 +59,7 @@ def at_load(
             label = _label(name, parameters, choices)
             try:
                 code = make(name, n_workers=n_workers, seed=seed, **parameters)
+                assert isinstance(code, GradientCode)
                 _check_load(code, load)
             except ConfigError as error:
                 refused[label] = str(error)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from .. import codes
-from ..codes import CODES
+from ..codes import CODES, GradientCode
 from ..config import Config, Decoding
 from ..errors import ConfigError
 from ..registry import parameters_of
@@ -60,6 +60,7 @@ def renew(setup: Setup, n_left: int, number: int) -> Setup:
     n_workers, parameters = next(itertools.islice(attempts(setup.config, n_left), number, None))
     config, old = setup.config, setup.code
     code = codes.make(config.code.name, n_workers=n_workers, seed=config.run.seed, **parameters)
+    assert isinstance(code, GradientCode)  # as the one it replaces
     rules = StopRules(code, _fewer_answers(config.decoding, old.n_messages - code.n_messages))
     problem = setup.problem
     segments = Segments(code, problem.n_parameters, setup.dtype, problem.layout(code.n_segments))

@@ -126,6 +126,10 @@ def _build(config: Config, opened: contextlib.ExitStack) -> Setup:
     code = codes.make(
         config.code.name, n_workers=run.n_workers, seed=run.seed, **config.code.parameters
     )
+    if not isinstance(code, GradientCode):
+        raise ConfigError(
+            f"code.name: {code.name!r} is a {code.family} code, wants a gradient code"
+        )
     delay = delays.make(
         config.delays.name,
         config.delays.parameters,

@@ -91,3 +91,48 @@ def test_impossible_storages(storage, n_masks, text):
 def test_masks_of_another_size_are_refused():
     with pytest.raises(ConfigError, match=r"arrived: wants \(5,\) bool, got \(4,\) bool"):
         mds(5, 2).decode_matrix(np.ones(4, dtype=bool))
+
+
+@pytest.mark.parametrize("dtype", [float, complex])
+@pytest.mark.parametrize("sent", ["float32", "float64"])
+def test_answers_are_decoded_into_the_value_of_each_block(dtype, sent):
+    code = mds(7, 3, dtype)
+    blocks = np.random.default_rng(2).integers(-9, 9, (3, 4)).astype(float)
+    answers = (code.storage @ blocks).astype("complex128" if dtype is complex else sent)
+    for missing in combinations(range(7), 4):
+        arrived = ~np.isin(np.arange(7), missing)
+        given = np.where(arrived[:, None], answers, np.nan)
+        decoded = code.decode(given, arrived)
+        assert decoded.values.dtype == np.float64
+        np.testing.assert_allclose(decoded.values, blocks, atol=1e-4 if sent == "float32" else 1e-9)
+        assert not decoded.corrupt.any()
+        assert not decoded.certified
+        some = [row if here else None for row, here in zip(answers, arrived, strict=True)]
+        np.testing.assert_array_equal(code.decode(some, arrived).values, decoded.values)
+        weights = code.sum_weights(arrived)
+        assert not weights[~arrived].any()
+        np.testing.assert_allclose(weights @ answers, blocks.sum(axis=0), atol=1e-3)
+        rows = np.abs(code.decode_matrix(arrived)).sum(axis=1)
+        assert code.lebesgue(arrived) == pytest.approx(rows.max())
+        with pytest.raises(NotDecodable):
+            code.decode(given, arrived & (np.arange(7) != np.argmax(arrived)))
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda a: a[:-1], "answers: 4 of them for 5 workers"),
+        (lambda a: [None, *a[1:]], "answers: wants a vector of worker 0, got none"),
+        (lambda a: [a[0], a, *a[2:]], r"answers: wants a vector of worker 1, got shape \(5, 3\)"),
+        (lambda a: [*a[:3], a[3][:2], a[4]], "answers: 2 numbers of worker 3, but 3 of worker 0"),
+    ],
+)
+def test_impossible_answers_are_named(change, text):
+    answers = np.ones((5, 3))
+    with pytest.raises(ConfigError, match=f"^{text}$"):
+        mds(5, 2).decode(change(answers), np.ones(5, dtype=bool))
+
+
+def test_a_plain_storage_has_no_threshold():
+    assert mds(5, 2).threshold("map") is None
+    assert mds(5, 2).threshold("map", 2) is None

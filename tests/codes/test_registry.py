@@ -9,13 +9,15 @@ import pytest
 from mpicode import codes
 from mpicode.errors import ConfigError
 
+from .data_suite import DataCodeSuite
 from .suite import CodeSuite
 
 
 def test_every_scheme_has_a_suite():
     for path in sorted(Path(__file__).parent.glob("*/test_*.py")):
         importlib.import_module(f".{path.parent.name}.{path.stem}", __package__)
-    tested = [suite.code for suite in CodeSuite.__subclasses__()]
+    suites = CodeSuite.__subclasses__() + DataCodeSuite.__subclasses__()
+    tested = [suite.code for suite in suites]
     assert set(tested) == set(codes.CODES.values())
 
 

@@ -30,7 +30,7 @@ def _made(name):
         return None
 
 
-MADE = {name: code for name in codes.names() if (code := _made(name)) is not None}
+MADE = {name: code for name in codes.names("gradient") if (code := _made(name)) is not None}
 EXACT = [name for name, code in MADE.items() if code.max_stragglers is not None]
 
 

@@ -14,8 +14,8 @@ def make(name, least=6, **parameters):
     raise refused
 
 
-WORKERS = {name: make(name).n_workers for name in codes.names()}
+WORKERS = {name: make(name).n_workers for name in codes.names("gradient")}
 
 # The others promise no exact sum.
-EXACT = [name for name in codes.names() if make(name).max_stragglers is not None]
-APPROXIMATE = [name for name in codes.names() if name not in EXACT]
+EXACT = [name for name in codes.names("gradient") if make(name).max_stragglers is not None]
+APPROXIMATE = [name for name in codes.names("gradient") if name not in EXACT]
