@@ -20,6 +20,7 @@ import numpy as np
 from ..errors import ConfigError
 from ..registry import Registry, coerce
 from .base import Decoder, Decoding, GradientCode
+from .data.berrut import Berrut
 from .data_code import DataCode, Decoded
 from .gradient.bernoulli import Bernoulli
 from .gradient.bibd import Bibd
@@ -74,6 +75,7 @@ CODES: Registry[GradientCode | DataCode] = Registry(
         ReedSolomon,
         PartialStragglers,
         YeAbbe,
+        Berrut,
     ),
 )
 

@@ -1,0 +1,1 @@
+"""Schemes that mix the data, one file each."""
