@@ -21,6 +21,7 @@ from ..errors import ConfigError
 from ..registry import Registry, coerce
 from .base import Decoder, Decoding, GradientCode
 from .data.berrut import Berrut
+from .data.letcc import LeTCC
 from .data_code import DataCode, Decoded
 from .gradient.bernoulli import Bernoulli
 from .gradient.bibd import Bibd
@@ -76,6 +77,7 @@ CODES: Registry[GradientCode | DataCode] = Registry(
         PartialStragglers,
         YeAbbe,
         Berrut,
+        LeTCC,
     ),
 )
 

@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import ConfigError, NotDecodable
+from ...kernels import combine_segments
 from ..checks import check_stragglers
-from ..data_code import DataCode
+from ..data_code import Answers, DataCode, Decoded
+from ..per_set import PerSet
 from .points import Points, Vector, chebyshev, mask_places, scattered
 
 Matrix = npt.NDArray[np.float64]
@@ -66,6 +68,7 @@ class ApproximateCode(DataCode):
         # the columns of the masks last
         storage = np.hstack([encoder[:, ~is_mask], encoder[:, is_mask]])
         super().__init__(storage, n_masks=n_colluding)
+        self._orders: PerSet[npt.NDArray[np.intp]] = PerSet(n_workers, self._order)
         if n_colluding:
             self._check_hidden(points)
 
@@ -85,18 +88,48 @@ class ApproximateCode(DataCode):
         """Return the weights of blocks (and masks) at ``knots`` in coded blocks taken ``at``."""
 
     @abstractmethod
-    def curve(self, knots: Vector, at: Vector) -> Matrix:
-        """Return the weights of answers at the ascending ``knots`` in values taken ``at``."""
+    def curve(self, knots: Vector, at: Vector, penalty: float = 0.0) -> Matrix:
+        """Return the weights of answers at the ascending ``knots`` in values taken ``at``.
+
+        penalty : at least so much of roughness, where the scheme has such a thing; see `penalty`
+        """
+
+    def penalty(self, answers: Answers, arrived: npt.NDArray[np.bool_]) -> float:
+        """Return the penalty of roughness that these answers ask for; 0 where none matters."""
+        return 0.0
+
+    def decode(
+        self, answers: Answers, arrived: npt.NDArray[np.bool_], degree: int | None = None
+    ) -> Decoded:
+        """Return the function's value at each block, by the curve that fits these answers.
+
+        Arguments and errors are those of `DataCode.decode`. Nobody is found corrupt, and what is
+        left over is not compared: see `error_terms.left_out`.
+        """
+        penalty = self.penalty(answers, arrived)
+        if penalty == 0:
+            return super().decode(answers, arrived, degree)
+        vectors = self.given(answers, arrived)
+        length = next(v.size for v in vectors if v is not None)
+        values = np.empty((self.n_blocks, length))
+        combine_segments(self._fit(arrived, penalty), vectors, values)
+        return Decoded(values, np.zeros(self.n_workers, dtype=bool), False, 0.0)
 
     def solve(self, arrived: npt.NDArray[np.bool_]) -> Matrix:
         """Compute `decode_matrix`: the curve through the answers, taken at the blocks' points."""
+        return self._fit(arrived, 0.0)
+
+    def _fit(self, arrived: npt.NDArray[np.bool_], penalty: float) -> Matrix:
         workers = self.along(arrived)
         matrix = np.zeros((self.n_blocks, self.n_workers))
-        matrix[:, workers] = self.curve(self.worker_points[workers], self.block_points)
+        matrix[:, workers] = self.curve(self.worker_points[workers], self.block_points, penalty)
         return _frozen(matrix)
 
     def along(self, arrived: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
         """Return the workers that arrived in the order of their points; `NotDecodable` if none."""
+        return self._orders(arrived)
+
+    def _order(self, arrived: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
         workers = np.flatnonzero(arrived)
         if not workers.size:
             raise NotDecodable(

@@ -80,6 +80,9 @@ class Berrut(ApproximateCode):
         """Return the weights of the blocks in the coded blocks: interpolated, exact at knots."""
         return berrut(knots, at)
 
-    def curve(self, knots: Vector, at: Vector) -> Matrix:
-        """Return the weights of the answers in the blocks' values: interpolated likewise."""
+    def curve(self, knots: Vector, at: Vector, penalty: float = 0.0) -> Matrix:
+        """Return the weights of the answers in values taken ``at``: interpolated likewise.
+
+        Nothing here can be smoothed by a penalty.
+        """
         return berrut(knots, at)

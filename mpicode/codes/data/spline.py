@@ -45,8 +45,10 @@ def smoothing_spline(knots: Vector, at: Vector, penalty: float) -> Matrix:
     if knots.size == 2:
         return values
     second = _second_differences(gaps)
-    right = bends[:, 1:-1] - penalty * _times(values, second)
-    solved = _solve(gaps, second, penalty, right.T).T
+    # The system is divided by a large penalty, so that none is too large.
+    bent, rough = (1.0, penalty) if penalty <= 1 else (1 / penalty, 1.0)
+    right = bent * bends[:, 1:-1] - rough * _times(values, second)
+    solved = _solve(gaps, second, bent, rough, right.T).T
     values[:, :-2] += solved * second[0]
     values[:, 1:-1] += solved * second[1]
     values[:, 2:] += solved * second[2]
@@ -63,7 +65,8 @@ def roughness(knots: Vector, values: Matrix) -> Vector:
     gaps = np.diff(knots)
     second = _second_differences(gaps)
     bent = np.diff(np.diff(values, axis=0) / gaps[:, None], axis=0)
-    return np.einsum("im,im->m", bent, _solve(gaps, second, 0.0, bent))
+    integrals: Vector = np.sum(bent * _solve(gaps, second, 1.0, 0.0, bent), axis=0)
+    return integrals
 
 
 def _pieces(knots: Vector, gaps: Vector, at: Vector) -> tuple[Matrix, Matrix]:
@@ -97,22 +100,20 @@ def _second_differences(gaps: Vector) -> tuple[Vector, Vector, Vector]:
 
 def _times(rows: Matrix, second: tuple[Vector, Vector, Vector]) -> Matrix:
     """Return ``rows @ Q``, (q, n - 2)."""
-    product: Matrix = (
-        rows[:, :-2] * second[0] + rows[:, 1:-1] * second[1] + rows[:, 2:] * second[2]
-    )
+    product: Matrix = rows[:, :-2] * second[0] + rows[:, 1:-1] * second[1] + rows[:, 2:] * second[2]
     return product
 
 
 def _solve(
-    gaps: Vector, second: tuple[Vector, Vector, Vector], penalty: float, right: Matrix
+    gaps: Vector, second: tuple[Vector, Vector, Vector], bent: float, rough: float, right: Matrix
 ) -> Matrix:
-    """Solve ``(R + penalty * Q'Q) x = right``, R the Gram matrix of the hats; (n - 2, q)."""
+    """Solve ``(bent * R + rough * Q'Q) x = right``, R the Gram matrix of the hats; (n - 2, q)."""
     a, b, c = second
     n = b.size
     bands = np.zeros((3, n))  # the diagonal last, as the solver wants it
-    bands[2] = (gaps[:-1] + gaps[1:]) / 3 + penalty * (a * a + b * b + c * c)
-    bands[1, 1:] = gaps[1:-1] / 6 + penalty * (b[:-1] * a[1:] + c[:-1] * b[1:])
-    bands[0, 2:] = penalty * c[:-2] * a[2:]
+    bands[2] = bent * (gaps[:-1] + gaps[1:]) / 3 + rough * (a * a + b * b + c * c)
+    bands[1, 1:] = bent * gaps[1:-1] / 6 + rough * (b[:-1] * a[1:] + c[:-1] * b[1:])
+    bands[0, 2:] = rough * c[:-2] * a[2:]
     scale = 1.0 / np.sqrt(bands[2])
     bands[2] = 1.0
     bands[1, 1:] *= scale[:-1] * scale[1:]
