@@ -23,6 +23,8 @@ class ApproximateCode(DataCode):
 
     block_points  : (n_blocks,), ascending, where on the curve each block lies
     worker_points : (n_workers,), where on it each worker's coded block is taken
+    encoded       : (n_blocks, n_blocks + n_masks), the weights of blocks and masks in what the
+                    encoding curve gives at ``block_points``: the identity where it interpolates
     n_stragglers  : the answers the master does without; there is no threshold, one answer decodes
     mask_scale    : standard deviation of the masks, in units of that of the data
 
@@ -64,9 +66,9 @@ class ApproximateCode(DataCode):
         self.block_points = _frozen(inputs[~is_mask])
         places = scattered(n_workers, seed) if permute else np.arange(n_workers)
         self.worker_points = _frozen(chebyshev(n_workers, points)[places])
-        encoder = self.encoder(inputs, self.worker_points)
-        # the columns of the masks last
-        storage = np.hstack([encoder[:, ~is_mask], encoder[:, is_mask]])
+        columns = np.argsort(is_mask, kind="stable")  # masks last
+        storage = self.encoder(inputs, self.worker_points)[:, columns]
+        self.encoded = _frozen(self.encoder(inputs, self.block_points)[:, columns])
         super().__init__(storage, n_masks=n_colluding)
         self._orders: PerSet[npt.NDArray[np.intp]] = PerSet(n_workers, self._order)
         if n_colluding:
@@ -104,7 +106,7 @@ class ApproximateCode(DataCode):
         """Return the function's value at each block, by the curve that fits these answers.
 
         Arguments and errors are those of `DataCode.decode`. Nobody is found corrupt, and what is
-        left over is not compared: see `error_terms.left_out`.
+        left over is not compared: see `error_terms.estimated_error`.
         """
         penalty = self.penalty(answers, arrived)
         if penalty == 0:

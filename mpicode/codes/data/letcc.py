@@ -31,12 +31,13 @@ class LeTCC(ApproximateCode):
                         is smoothed so much that they shift it little
     encoder_smoothing : penalty of the encoding spline, lambda_e: of the integral of its squared
                         second derivative beside the mean of its squared errors; 0 interpolates
-    decoder_smoothing : the same of the decoding spline, lambda_d: a number; "lebesgue", the least
-                        that keeps answers from being amplified more than 4 times, for exact
-                        answers; "gcv", by cross-validation of the answers, for noisy ones (sums of
-                        gradients, decoded before there are answers, keep to "lebesgue")
-    points            : where workers sit: Chebyshev points of the "second" kind, ends included, or
-                        of the "first"
+    decoder_smoothing : the same of the decoding spline, lambda_d: a number; "lebesgue", for each
+                        value the least that keeps errors of answers from growing more than 4 times,
+                        for exact answers; "gcv", at least so much as cross-validation of the
+                        answers says, for noisy ones (the weights of a sum, wanted before the
+                        answers are there, keep to "lebesgue")
+    points            : where workers sit: Chebyshev points of the "first" kind, or of the "second",
+                        ends included
     permute           : whether consecutive workers get places far apart, so that a lost node leaves
                         no gap
     seed              : of these places
@@ -57,7 +58,7 @@ class LeTCC(ApproximateCode):
         n_corrupt: int = 0,
         encoder_smoothing: float = 0.0,
         decoder_smoothing: float | Literal["lebesgue", "gcv"] = "lebesgue",
-        points: Points = "second",
+        points: Points = "first",
         permute: bool = True,
         seed: int = 0,
     ) -> None:

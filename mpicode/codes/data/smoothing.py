@@ -14,7 +14,7 @@ from .spline import Matrix, Vector, smoothing_spline
 GRID = 10.0 ** (np.arange(-24, 5) / 2)
 NOISY_GRID = GRID[(GRID > 0.9e-9) & (GRID < 11)]
 
-# The largest sum of absolute weights of a value: what an answer can be amplified by.
+# The largest sum of absolute weights of a value: what errors of the answers can grow by.
 CAP = 4.0
 
 # Cross-validation says nothing about a spline that follows every answer but for less than this.
@@ -27,30 +27,34 @@ CHUNK = 1 << 16
 CORRUPT = 0.02
 
 
-def lebesgue(weights: Matrix) -> float:
-    """Return the largest sum of absolute weights of a row: how much errors can grow."""
-    return float(np.abs(weights).sum(axis=1).max())
-
-
 def capped(knots: Vector, at: Vector, least: float = 0.0) -> Matrix:
-    """Return the weights of the least smoothed spline whose `lebesgue` constant is at most `CAP`.
+    """Return the weights of the least smoothed splines that amplify no error more than `CAP` times.
 
     knots : (n,), ascending      at : (q,)
     least : of the penalty of the mean of squares
 
-    With gaps among the knots an interpolating spline amplifies what is not smooth in the answers.
-    Where so little is known that even the straight line through them amplifies more than the cap,
-    as far away from a few neighbours, its slope is reduced: towards the mean, whose constant is 1.
+    Each value is smoothed for itself, just so much that its absolute weights sum to the cap: where
+    answers are near it keeps to them, and only across a gap, where the interpolating spline would
+    swing, it does not. Where so little is known that even the straight line through all answers
+    amplifies more, as far away from a few neighbours, its slope is reduced: towards their mean.
     """
-    penalties = np.concatenate([[least], GRID[least < GRID]])
-    for penalty in penalties:
-        weights = smoothing_spline(knots, at, knots.size * penalty)
-        constant = lebesgue(weights)
-        if constant <= CAP * (1 + 1e-9):
+    weights = smoothing_spline(knots, at, knots.size * least)
+    too_large = _above_cap(weights, np.arange(at.size))
+    for penalty in GRID[least < GRID]:
+        if not too_large.size:
             return weights
-    # The constant is convex in the weights.
-    share = (CAP - 1) / (constant - 1)
-    return share * weights + (1 - share) / knots.size
+        weights[too_large] = smoothing_spline(knots, at[too_large], knots.size * penalty)
+        too_large = _above_cap(weights, too_large)
+    # The sum of absolute weights is convex in the weights, and that of the mean's is 1.
+    sums = np.abs(weights[too_large]).sum(axis=1, keepdims=True)
+    share = (CAP - 1) / (sums - 1)
+    weights[too_large] = share * weights[too_large] + (1 - share) / knots.size
+    return weights
+
+
+def _above_cap(weights: Matrix, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """Return those of the rows that amplify too much, by more than rounding."""
+    return rows[np.abs(weights[rows]).sum(axis=1) > CAP * (1 + 1e-9)]
 
 
 def cross_validated(knots: Vector, gram: Matrix) -> float:
