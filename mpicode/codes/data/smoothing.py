@@ -54,7 +54,8 @@ def capped(knots: Vector, at: Vector, least: float = 0.0) -> Matrix:
 
 def _above_cap(weights: Matrix, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
     """Return those of the rows that amplify too much, by more than rounding."""
-    return rows[np.abs(weights[rows]).sum(axis=1) > CAP * (1 + 1e-9)]
+    above: npt.NDArray[np.bool_] = np.abs(weights[rows]).sum(axis=1) > CAP * (1 + 1e-9)
+    return rows[above]
 
 
 def cross_validated(knots: Vector, gram: Matrix) -> float:
