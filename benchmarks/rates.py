@@ -90,7 +90,7 @@ class Runs:
         )
 
     def errors(self, code, function, arrived, lipschitz):
-        """Return the decoded values less the true ones, (n_blocks, length), for blocks on a line."""
+        """Return decoded values less the true ones, (n_blocks, length), for blocks on a line."""
         blocks = code.block_points[:, None]
         answers = function(code.storage @ blocks)
         terms = error_terms(code, blocks, function, arrived, lipschitz, answers)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigError
 from .codes import parameter_texts
+from .codes_data import data_facts, describe_data
 from .codes_trials import HEADS, Trials, cells
 from .columns import columns
 
@@ -28,7 +28,7 @@ def one(args: argparse.Namespace) -> dict[str, Any]:
     (name,) = args.names
     code = make(name, n_workers=args.workers, seed=args.seed, **parameters)
     if not isinstance(code, GradientCode):
-        raise ConfigError(f"-n: {name!r} is a {code.family} code; wants a gradient code")
+        return data_facts(args, code, parameters)
     n_lost = _lost_numbers(code) if args.lost is None else [args.lost]
     facts: dict[str, Any] = {"code": costs(code, parameters)}
     if args.failures is not None:
@@ -80,6 +80,8 @@ def describe(facts: dict[str, Any]) -> list[str]:
     lines += facts["description"].splitlines()
     if "code" not in facts:
         return lines
+    if facts["family"] == "data":
+        return [*lines, "", *describe_data(facts)]
     code = facts["code"]
     promise = code["max_stragglers"]
     lines += [

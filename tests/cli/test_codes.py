@@ -177,6 +177,40 @@ def test_all_schemes_at_one_load(run):
     assert "  uncoded: load: each worker holds 1 of 12 shares, not 4" in below
 
 
+def test_a_data_code_says_what_it_can_stand(run):
+    arguments = ("letcc", "-n", "12", "--set", "n_blocks=4", "--set", "n_stragglers=3")
+    facts = json.loads(run(*arguments, "--json").out)
+    assert facts["family"] == "data"
+    assert facts["code"] == {
+        "parameters": {"n_blocks": 4, "n_stragglers": 3},
+        "n_workers": 12,
+        "n_blocks": 4,
+        "n_masks": 0,
+        "load": 0.25,
+        "storage": 3.0,
+        "thresholds": {"gradient": None, "map": None},
+    }
+    assert [row["n_lost"] for row in facts["lost"]] == [0, 1, 3, 4]
+    assert all(row["decodable_share"] == 1 for row in facts["lost"])
+    assert all(1 <= row["mean_lebesgue"] <= row["worst_lebesgue"] < 4.1 for row in facts["lost"])
+    text = run(*arguments).err
+    assert "threshold          none: any answers decode, approximately" in text
+    assert "storage            3 copies of the data" in text
+    lost = run(*arguments, "--lost", "12").err.splitlines()[-1]
+    assert lost.split()[0] == "12"
+    assert lost.split()[2:] == ["0.0%", "-", "-"]
+
+
+def test_masks_of_a_data_code_are_told(run):
+    arguments = ("berrut", "-n", "12", "--set", "n_blocks=4", "--set", "n_colluding=2")
+    assert "12 workers, 4 blocks and 2 masks" in run(*arguments).err
+
+
+def test_failure_models_want_a_gradient_code(run):
+    with pytest.raises(ConfigError, match="--failures: 'letcc' is a data code; wants a gradient"):
+        run("letcc", "-n", "12", "--failures", "uniform")
+
+
 def test_what_is_compared_as_json(run):
     out, err = run("--compare", "-n", "12", "--lost", "4", "--sets", "20", "--json")
     assert err == ""
