@@ -64,7 +64,7 @@ def cross_validated(knots: Vector, gram: Matrix) -> float:
     knots : (n,), ascending      gram : (n, n), the inner products of the answers at the knots
 
     One penalty for all coordinates: n |(I - A) Y|^2 / (n - tr A)^2 is minimised, A being the matrix
-    from answers to the smoothed answers (Craven and Wahba, Numer. Math. 31, 1979).
+    from answers to the smoothed answers (Craven and Wahba, Numerische Mathematik 31, 1979).
     """
     best, least = NOISY_GRID[-1], np.inf
     for penalty in NOISY_GRID:

@@ -1,7 +1,7 @@
 """The natural cubic smoothing spline as a linear operator.
 
 Green and Silverman, "Nonparametric Regression and Generalized Linear Models", 1994, section 2.3
-(the algorithm of Reinsch, Numer. Math. 10, 1967).
+(the algorithm of Reinsch, Numerische Mathematik 10, 1967).
 """
 
 from __future__ import annotations

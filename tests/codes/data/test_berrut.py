@@ -79,7 +79,7 @@ def test_a_block_where_a_worker_sits_is_taken_as_it_is():
 
 
 def test_the_error_is_below_the_bound_of_floater_and_hormann():
-    """h (1 + beta) ((b - a) / 2 |g''| [+ |g'|]), Numer. Math. 107 (2007), theorem 3."""
+    """h (1 + beta) ((b - a) / 2 |g''| [+ |g'|]), Numerische Mathematik 107, 2007, theorem 3."""
     rng = np.random.default_rng(2)
     for _ in range(400):
         knots, _ = responders(rng, 4)
