@@ -144,20 +144,29 @@ class ApproximateCode(DataCode):
 
         data_scale : standard deviation of that coordinate, in units of the data's
 
-        The mutual information of their coded numbers and Gaussian data, log2 det(I + P (M M')^-1
-        L L'), where L and M are the colluders' rows of the storage for blocks and masks and P is
-        the ratio of the variances: no data of that variance tells more. Infinite for more
-        colluders than masks. Every coordinate adds as much.
+        The mutual information of their coded numbers and independent Gaussian blocks, log2 det(I +
+        P (M M')^-1 L L'), where L and M are the colluders' rows of the storage for blocks and masks
+        and P is the ratio of the variances. Blocks that are alike can tell more, but never more
+        than with a ``data_scale`` sqrt(n_blocks) times as large. Infinite for more colluders than
+        masks. Every coordinate adds as much.
         """
-        rows = self.storage[np.unique(np.fromiter(colluders, dtype=np.intp))]
-        power = (data_scale / self.mask_scale) ** 2
+        workers = sorted(set(colluders))
+        for worker in workers:
+            if not 0 <= worker < self.n_workers:
+                raise ConfigError(f"worker {worker} does not exist: there are {self.n_workers}")
+        if not workers:
+            return 0.0
+        if len(workers) > self.n_masks:
+            return float("inf")
+        rows = self.storage[workers]
         masks = rows[:, self.n_blocks :]
-        hidden = np.linalg.svd(masks, compute_uv=False) ** 2
-        if len(rows) > self.n_masks or hidden.min(initial=np.inf) == 0.0:
-            return float("inf") if len(rows) else 0.0
-        seen = np.sqrt(power) * rows[:, : self.n_blocks]
-        all_of_it = np.linalg.svd(np.hstack([seen, masks]), compute_uv=False) ** 2
-        return float(np.sum(np.log2(all_of_it)) - np.sum(np.log2(hidden)))
+        seen = data_scale / self.mask_scale * rows[:, : self.n_blocks]
+        with np.errstate(divide="ignore"):  # masks in which two colluders differ by nothing
+            hidden, all_of_it = (
+                2 * np.log2(np.linalg.svd(part, compute_uv=False)).sum()
+                for part in (masks, np.hstack([seen, masks]))
+            )
+        return float(all_of_it - hidden)
 
 
 def _frozen(array: Matrix) -> Matrix:

@@ -135,6 +135,27 @@ def test_what_colluders_learn_is_the_printed_formula():
     assert codes.make("berrut", n_workers=12, n_blocks=4).leakage([0]) == np.inf
 
 
+def test_blocks_that_are_alike_tell_more_but_within_the_bound():
+    code = codes.make("berrut", n_workers=12, n_blocks=4, n_colluding=2)
+    above = 0
+    for pair in combinations(range(12), 2):
+        rows = code.storage[list(pair)]
+        together = rows[:, :4].sum(axis=1)  # all blocks one and the same, of variance 1
+        noise = rows[:, 4:] @ rows[:, 4:].T
+        told = np.linalg.slogdet(noise + np.outer(together, together))[1]
+        told = (told - np.linalg.slogdet(noise)[1]) / np.log(2)
+        above += told > code.leakage(pair)
+        assert told <= code.leakage(pair, data_scale=2.0)
+    assert above > 0
+
+
+@pytest.mark.parametrize("worker", [-1, 12])
+def test_a_colluder_that_does_not_exist_is_named(worker):
+    code = codes.make("berrut", n_workers=12, n_blocks=4, n_colluding=2)
+    with pytest.raises(ConfigError, match=f"worker {worker} does not exist: there are 12"):
+        code.leakage([0, worker])
+
+
 def test_larger_masks_hide_more_and_cost_accuracy():
     leaks, errors = [], []
     rng = np.random.default_rng(3)
