@@ -83,10 +83,12 @@ def estimated_error(
     rows = np.array([v for v in (vectors[w] for w in workers) if v is not None], dtype=float)
     if workers.size < 4:
         return np.full((code.n_blocks, rows.shape[1]), np.nan)
-    missed = left_out(code, answers, arrived)[:, workers] @ rows
+    weights = left_out(code, answers, arrived)[:, workers]
     points = code.worker_points[workers][1:-1]
     right = np.clip(np.searchsorted(points, code.block_points), 1, points.size - 1)
-    estimate: Matrix = np.sqrt((missed[right - 1] ** 2 + missed[right] ** 2) / 2)
+    with np.errstate(invalid="ignore", over="ignore"):
+        missed = weights @ rows
+        estimate: Matrix = np.hypot(missed[right - 1], missed[right]) / np.sqrt(2)
     return estimate
 
 

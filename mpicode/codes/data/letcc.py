@@ -19,6 +19,9 @@ from .points import Points, Vector
 from .smoothing import against_corrupt, capped, cross_validated, inner_products
 from .spline import smoothing_spline
 
+# Smoothing above this is a straight line to the last digit, and n times as much is still finite.
+LARGEST = 1e300
+
 
 class LeTCC(ApproximateCode):
     """Blocks and answers joined by natural cubic smoothing splines; any answers decode.
@@ -102,9 +105,11 @@ class LeTCC(ApproximateCode):
         if workers.size < 3:
             return 0.0  # a line, or less, goes through them whatever the penalty
         gram = inner_products([v for v in (vectors[w] for w in workers) if v is not None])
+        if not np.isfinite(gram).all():
+            return 0.0  # nothing can be said of such answers, and the values will show it
         return cross_validated(self.worker_points[workers], gram)
 
 
 def _check_smoothing(key: str, value: float) -> None:
-    if not (np.isfinite(value) and value >= 0):
-        raise ConfigError(f"code.{key}: must be finite and not negative, got {value}")
+    if not 0 <= value <= LARGEST:
+        raise ConfigError(f"code.{key}: must lie in [0, {LARGEST:g}], got {value}")

@@ -87,8 +87,9 @@ def inner_products(vectors: Sequence[npt.NDArray[Any]]) -> Matrix:
     gram = np.zeros((n, n))
     for start in range(0, vectors[0].size, CHUNK):
         part = np.array([v[start : start + CHUNK] for v in vectors], dtype=float)
-        part -= part.mean(axis=0)
-        gram += part @ part.T
+        with np.errstate(invalid="ignore", over="ignore"):
+            part -= part.mean(axis=0)
+            gram += part @ part.T
     return gram
 
 

@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from mpicode import codes
+from mpicode.codes.data.error_terms import estimated_error
 from mpicode.codes.data.letcc import LeTCC
 from mpicode.codes.data.smoothing import (
     CAP,
@@ -125,6 +126,21 @@ def test_few_answers_are_decoded_without_cross_validation():
         code.decode(answers, np.zeros(8, dtype=bool))
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, 1e308])
+def test_answers_that_are_not_numbers_spoil_their_own_coordinate_alone(wrong):
+    rng = np.random.default_rng(7)
+    code, answers, _ = noisy(0.3, rng, n=12, n_blocks=5, length=3)
+    everyone = np.ones(12, dtype=bool)
+    answers[5, 1] = wrong
+    for name in ("gcv", "lebesgue"):
+        code = codes.make("letcc", n_workers=12, n_blocks=5, decoder_smoothing=name)
+        values = code.decode(answers, everyone).values
+        assert np.isfinite(values[:, [0, 2]]).all()
+        assert not (np.abs(values[:, 1]) < 1e6).all()
+        found = estimated_error(code, answers, everyone)
+        assert np.isfinite(found[:, [0, 2]]).all()
+
+
 # Corrupt answers
 
 
@@ -205,7 +221,9 @@ def test_no_perturbed_encoder_or_decoder_is_better():
         ({"n_corrupt": 8}, r"code\.n_corrupt: 8 of 8 workers cannot be wrong; wants 0 to 7"),
         ({"n_corrupt": -1}, r"code\.n_corrupt: -1 of 8 workers"),
         ({"n_blocks": 9}, r"code\.n_blocks: 9 blocks .* by 8 workers; wants 1 to 8"),
-        ({"encoder_smoothing": -1.0}, r"code\.encoder_smoothing: .* got -1\.0"),
+        ({"encoder_smoothing": -1.0}, r"code\.encoder_smoothing: .* \[0, 1e\+300\], got -1\.0"),
+        ({"encoder_smoothing": 1e308}, r"code\.encoder_smoothing: .* got 1e\+308"),
+        ({"decoder_smoothing": float("nan")}, r"code\.decoder_smoothing: .* got nan"),
         ({"decoder_smoothing": float("inf")}, r"code\.decoder_smoothing: .* got inf"),
         ({"decoder_smoothing": "loo"}, r"code\.decoder_smoothing: .*'lebesgue', 'gcv', got 'loo'"),
         ({"n_colluding": 1}, r"code\.n_colluding: no such parameter of 'letcc'"),
