@@ -49,7 +49,7 @@ def mask_places(n_blocks: int, n_masks: int) -> npt.NDArray[np.bool_]:
 
     Masks side by side at one end, as blocks appended to the data would be, hide the data near the
     other end from nobody: two colluders among 20 workers then learn up to 47 bits about 8 blocks of
-    unit variance, of masks of the same, instead of 27.
+    unit variance, of masks of the same and at points of the first kind, instead of 27.
     """
     size = n_blocks + n_masks
     is_mask = np.zeros(size, dtype=bool)
