@@ -40,17 +40,32 @@ softmax_residual(z, y, weights, out) -> float
     ``out[i] = weights[i] * (softmax(z[i]) - onehot(y[i]))``; returns ``sum_i weights[i] * loss_i``
     with ``loss_i = log(sum_k exp(z_ik)) - z_i,y_i``. z, out: (n, c); y: (n,) int64 labels; weights:
     (n,) floating. out may be z.
+modular_combine(coefficients, vectors, prime, out) -> out
+    ``out = sum_i coefficients[i] * vectors[i]`` modulo a prime below 2**31, or ``MERSENNE_61``,
+    which is 2**61 - 1. All are int64 in [0, prime), or `ValueError` names the number that is not
+    (``out`` is then partly written). coefficients: (n,) and out: (size,); or coefficients: (m, n)
+    and out: (m, size), one sum per row. A vector whose coefficients are all 0 is not looked at and
+    may be None. No sum overflows: there is a reduction before one could.
+modular_dot(X, x, prime, out) -> out
+    ``out = X @ x``, under the same rules. X: (n_rows, n_features); x: (n_features,) or
+    (n_features, c); out: (n_rows,) or (n_rows, c).
+modular_transpose_dot(X, residual, prime, out) -> out
+    ``out = X.T @ residual``, under the same rules. residual: (n_rows,) or (n_rows, c); out:
+    (n_features,) or (n_features, c).
 """
 
 from __future__ import annotations
 
 import os
 
+from .modular import MERSENNE_61
+
 COMPILED: bool
 
 try:
     if os.environ.get("MPICODE_PLAIN_KERNELS") == "1":
         raise ImportError("the plain kernels were asked for")
+    from ._modular import modular_combine, modular_dot, modular_transpose_dot
     from ._residuals import logistic_residual, softmax_residual
     from ._segments import combine_segments
     from ._sparse import csr_dot, csr_transpose_accumulate
@@ -67,6 +82,9 @@ except ImportError:
         csr_transpose_accumulate,
         csr_transpose_segments,
         logistic_residual,
+        modular_combine,
+        modular_dot,
+        modular_transpose_dot,
         softmax_residual,
     )
 
@@ -74,6 +92,7 @@ except ImportError:
 
 __all__ = [
     "COMPILED",
+    "MERSENNE_61",
     "accumulate",
     "combine",
     "combine_segments",
@@ -81,5 +100,8 @@ __all__ = [
     "csr_transpose_accumulate",
     "csr_transpose_segments",
     "logistic_residual",
+    "modular_combine",
+    "modular_dot",
+    "modular_transpose_dot",
     "softmax_residual",
 ]

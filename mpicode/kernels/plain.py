@@ -14,6 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import checks
+from .modular import modular_combine as modular_combine
+from .modular import modular_dot as modular_dot
+from .modular import modular_transpose_dot as modular_transpose_dot
 from .slices import in_slices
 
 Array = NDArray[Any]

@@ -5,7 +5,7 @@ import pytest
 
 from mpicode.kernels import plain
 
-MODULES = ("_sums", "_segments", "_sparse_segments", "_sparse", "_residuals")
+MODULES = ("_sums", "_segments", "_sparse_segments", "_sparse", "_residuals", "_modular")
 NAMES = (
     "combine",
     "combine_segments",
@@ -14,6 +14,9 @@ NAMES = (
     "csr_transpose_accumulate",
     "csr_transpose_segments",
     "logistic_residual",
+    "modular_combine",
+    "modular_dot",
+    "modular_transpose_dot",
     "softmax_residual",
 )
 

@@ -1,0 +1,116 @@
+/* Sums of products of residues modulo a prime p, in [0, p), without overflow.
+ *
+ * As many products as an unsigned accumulator can hold beside one residue are added (the chunk), then
+ * the sum is reduced, and so on. For p < 2^31 the accumulator has 64 bits and a chunk at least 4
+ * products; for p = 2^61 - 1 it has 128 bits and a chunk is 64 products. The loops are written once,
+ * in modular_loops.h, and compiled for both.
+ *
+ * `bad` gathers what is not in [0, p): exactly there v and p - 1 - v both lack the highest bit.
+ */
+#ifndef MPICODE_MODULAR_H
+#define MPICODE_MODULAR_H
+
+#include <stdint.h>
+#include <string.h>
+
+#include "wide.h"
+
+/* Elements worked on at a time: their accumulators stay in the L1 cache. */
+#define MPICODE_TILE_SIZE 1024
+
+typedef struct {
+    uint64_t p;
+    uint64_t inverse; /* floor((2^64 - 1) / p) */
+    ptrdiff_t chunk;
+} mpicode_prime;
+
+#define MPICODE_MERSENNE 0x1fffffffffffffffULL
+
+static inline uint64_t mpicode_reduce_narrow(uint64_t x, mpicode_prime m) {
+#ifdef __SIZEOF_INT128__
+    /* Barrett: the quotient is right or 1 too small. */
+    uint64_t q = (uint64_t)(((unsigned __int128)x * m.inverse) >> 64);
+    uint64_t r = x - q * m.p;
+    return r >= m.p ? r - m.p : r;
+#else
+    return x % m.p;
+#endif
+}
+
+#define MPICODE_NAME(NAME) mpicode_narrow_##NAME
+#define MPICODE_ACCUMULATOR uint64_t
+#define MPICODE_FACTOR(x) ((uint64_t)(uint32_t)(x))
+#define MPICODE_REDUCE mpicode_reduce_narrow
+#define MPICODE_LOOPS MPICODE_WIDE
+#include "modular_loops.h"
+#undef MPICODE_NAME
+#undef MPICODE_ACCUMULATOR
+#undef MPICODE_FACTOR
+#undef MPICODE_REDUCE
+#undef MPICODE_LOOPS
+
+#ifdef __SIZEOF_INT128__
+#define MPICODE_HAS_MERSENNE 1
+
+static inline uint64_t mpicode_reduce_mersenne(unsigned __int128 x, mpicode_prime m) {
+    /* 2^61 is 1: the three digits in base 2^61 are added, their sum is below 2^63. */
+    uint64_t r = ((uint64_t)x & MPICODE_MERSENNE) + ((uint64_t)(x >> 61) & MPICODE_MERSENNE)
+                 + (uint64_t)(x >> 122);
+    (void)m;
+    r = (r & MPICODE_MERSENNE) + (r >> 61);
+    return r >= MPICODE_MERSENNE ? r - MPICODE_MERSENNE : r;
+}
+
+#define MPICODE_NAME(NAME) mpicode_mersenne_##NAME
+#define MPICODE_ACCUMULATOR unsigned __int128
+#define MPICODE_FACTOR(x) ((unsigned __int128)(uint64_t)(x))
+#define MPICODE_REDUCE mpicode_reduce_mersenne
+#define MPICODE_LOOPS
+#include "modular_loops.h"
+#undef MPICODE_NAME
+#undef MPICODE_ACCUMULATOR
+#undef MPICODE_FACTOR
+#undef MPICODE_REDUCE
+#undef MPICODE_LOOPS
+#else
+#define MPICODE_HAS_MERSENNE 0
+#endif
+
+/* Either of the two. */
+#if MPICODE_HAS_MERSENNE
+#define MPICODE_EITHER(CALL) \
+    (m.p == MPICODE_MERSENNE ? mpicode_mersenne_##CALL : mpicode_narrow_##CALL)
+#else
+#define MPICODE_EITHER(CALL) mpicode_narrow_##CALL
+#endif
+
+static mpicode_prime mpicode_prime_of(uint64_t p) {
+    mpicode_prime m = {p, UINT64_MAX / p, 64};
+    if (p != MPICODE_MERSENNE) {
+        uint64_t most = (UINT64_MAX - (p - 1)) / ((p - 1) * (p - 1));
+        m.chunk = most < PTRDIFF_MAX ? (ptrdiff_t)most : PTRDIFF_MAX;
+    }
+    return m;
+}
+
+/* out[e] = sum_i factors[i] * vectors[i][e] for each element; nonzero where a vector is bad. */
+static int mpicode_modular_combine(const int64_t *factors, const int64_t *const *vectors,
+                                   ptrdiff_t count, int64_t *out, ptrdiff_t size,
+                                   mpicode_prime m) {
+    return MPICODE_EITHER(combine(factors, vectors, count, out, size, m)) >> 63 != 0;
+}
+
+/* out = X x (c columns); nonzero where X is bad. */
+static int mpicode_modular_dot(const int64_t *X, const int64_t *x, int64_t *out, ptrdiff_t n_rows,
+                               ptrdiff_t n_features, ptrdiff_t c, mpicode_prime m) {
+    return MPICODE_EITHER(dot(X, x, out, n_rows, n_features, c, m)) >> 63 != 0;
+}
+
+/* out = X^T residual (c columns); nonzero where X is bad. */
+static int mpicode_modular_transpose(const int64_t *X, const int64_t *residual, int64_t *out,
+                                     ptrdiff_t n_rows, ptrdiff_t n_features, ptrdiff_t c,
+                                     mpicode_prime m) {
+    return MPICODE_EITHER(transpose(X, residual, out, n_rows, n_features, c, m)) >> 63 != 0;
+}
+
+#endif

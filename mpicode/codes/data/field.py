@@ -1,0 +1,157 @@
+"""Arithmetic modulo a prime: numbers written as residues, masks, and interpolation.
+
+Residues are int64 in [0, prime). Large arrays go through `mpicode.kernels`; the few numbers of an
+interpolation are Python integers, which no prime is too large for.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import ConfigError, DataError
+from ...kernels import MERSENNE_61
+
+Residues = npt.NDArray[np.int64]
+
+# Room for 60 bits and a sign, and the kernels are as fast as memory with it: the usual choice.
+LARGEST = MERSENNE_61
+
+# Bases with which the test of Miller and Rabin is right for every number below 2 ** 64.
+_WITNESSES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
+
+
+def is_prime(number: int) -> bool:
+    """Return whether a number below 2 ** 64 is prime (Miller & Rabin)."""
+    if number < 2 or any(number % small == 0 for small in _WITNESSES):
+        return number in _WITNESSES
+    odd, twos = number - 1, 0
+    while odd % 2 == 0:
+        odd, twos = odd // 2, twos + 1
+    for base in _WITNESSES:
+        power = pow(base, odd, number)
+        if power in (1, number - 1):
+            continue
+        for _ in range(twos - 1):
+            power = power * power % number
+            if power == number - 1:
+                break
+        else:
+            return False
+    return True
+
+
+def check_prime(prime: int) -> None:
+    """Raise `ConfigError` unless the kernels can calculate modulo ``prime``."""
+    if not (is_prime(prime) and (prime < 2**31 or prime == LARGEST)):
+        raise ConfigError(
+            f"code.prime: wants a prime below 2**31, or 2**61 - 1 = {LARGEST}, got {prime}"
+        )
+
+
+def quantise(values: npt.ArrayLike, bits: int, prime: int) -> Residues:
+    """Return ``round(2 ** bits * values)`` modulo ``prime``; ties go to the even number.
+
+    Raises `DataError` where a number is not finite, or has no residue of its own: its magnitude
+    must be below prime / 2.
+    """
+    scaled = np.rint(np.ldexp(np.asarray(values, dtype=np.float64), bits))
+    if not np.isfinite(scaled).all():
+        raise DataError(f"field: a number is not finite, or too large for {bits} bits of fraction")
+    largest = float(np.abs(scaled).max(initial=0.0))
+    if largest >= prime / 2:
+        raise DataError(
+            f"field: the largest number, {math.ldexp(largest, -bits):.6g}, with {bits} bits of "
+            f"fraction needs a field of {bits_for(int(largest))} bits, code.prime {prime} has "
+            f"{prime.bit_length()}"
+        )
+    whole = scaled.astype(np.int64)
+    return np.where(whole < 0, whole + prime, whole)
+
+
+def signed(residues: Residues, prime: int) -> Residues:
+    """Return the number nearest to 0 of each residue, in (-prime / 2, prime / 2)."""
+    return np.where(residues > prime // 2, residues - prime, residues)
+
+
+def lift(residues: Residues, bits: int, prime: int) -> npt.NDArray[np.float64]:
+    """Return the numbers that `quantise` wrote, their fraction having ``bits`` bits."""
+    return np.ldexp(signed(residues, prime).astype(np.float64), -bits)
+
+
+def bits_for(largest: int) -> int:
+    """Return how many bits a prime must have for numbers of magnitude up to ``largest``.
+
+    Every prime of so many bits is above ``2 * largest``.
+    """
+    return (2 * abs(largest)).bit_length() + 1
+
+
+def masks(shape: tuple[int, ...], prime: int, rng: np.random.Generator | None = None) -> Residues:
+    """Return uniform residues, (shape).
+
+    They come from the operating system's entropy, by rejection, so that nobody can guess them; from
+    ``rng``, for tests alone, where one is given.
+    """
+    if rng is not None:
+        return rng.integers(0, prime, shape, dtype=np.int64)
+    wanted = math.prod(shape)
+    out = np.empty(wanted, dtype=np.int64)
+    filled, below = 0, np.uint64(2 ** (prime - 1).bit_length() - 1)
+    while filled < wanted:
+        # a little more than is missing, since up to half of it is rejected
+        drawn = np.frombuffer(secrets.token_bytes(8 * (wanted - filled + 16)), dtype=np.uint64)
+        kept = drawn & below
+        kept = kept[kept < prime][: wanted - filled]
+        out[filled : filled + kept.size] = kept
+        filled += kept.size
+    return out.reshape(shape)
+
+
+def interpolation(targets: Sequence[int], points: Sequence[int], prime: int) -> Residues:
+    """Return the matrix that takes a polynomial's values at ``points`` to those at ``targets``.
+
+    targets : (m,)      points : (n,), distinct modulo the prime      returns (m, n)
+
+    Lagrange's formula: it is exact for polynomials of degree below n.
+    """
+    scales = [
+        pow(_product(((p - q) for j, q in enumerate(points) if j != i), prime), -1, prime)
+        for i, p in enumerate(points)
+    ]
+    rows = np.empty((len(targets), len(points)), dtype=np.int64)
+    for row, target in zip(rows, targets, strict=True):
+        row[:] = [
+            number * scale % prime
+            for number, scale in zip(_without_each(target, points, prime), scales, strict=True)
+        ]
+    return rows
+
+
+def _product(factors: Sequence[int] | object, prime: int) -> int:
+    product = 1
+    for factor in factors:  # type: ignore[attr-defined]
+        product = product * factor % prime
+    return product
+
+
+def _without_each(target: int, points: Sequence[int], prime: int) -> list[int]:
+    """Return, for each i, the product of ``target - points[j]`` over all other j."""
+    gaps = [target - point for point in points]
+    before = [1]
+    for gap in gaps[:-1]:
+        before.append(before[-1] * gap % prime)
+    after = 1
+    for i in reversed(range(len(gaps))):
+        before[i] = before[i] * after % prime
+        after = after * gaps[i] % prime
+    return before
+
+
+def multiply(a: Residues, b: Residues, prime: int) -> Residues:
+    """Return the matrix product ``a @ b`` of two small matrices, exactly."""
+    return np.array(a.astype(object) @ b.astype(object) % prime, dtype=np.int64)
