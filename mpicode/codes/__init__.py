@@ -21,6 +21,7 @@ from ..errors import ConfigError
 from ..registry import Registry, coerce
 from .base import Decoder, Decoding, GradientCode
 from .data.berrut import Berrut
+from .data.lagrange import Lagrange
 from .data.letcc import LeTCC
 from .data_code import DataCode, Decoded
 from .gradient.bernoulli import Bernoulli
@@ -78,6 +79,7 @@ CODES: Registry[GradientCode | DataCode] = Registry(
         YeAbbe,
         Berrut,
         LeTCC,
+        Lagrange,
     ),
 )
 

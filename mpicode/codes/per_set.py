@@ -17,6 +17,14 @@ T = TypeVar("T")
 CACHE_SIZE = 1024
 
 
+def as_mask(arrived: npt.ArrayLike, size: int) -> npt.NDArray[np.bool_]:
+    """Return a mask, (size,) bool; `ConfigError` if it is no such thing."""
+    mask = np.asarray(arrived)
+    if mask.dtype != np.bool_ or mask.shape != (size,):
+        raise ConfigError(f"arrived: wants ({size},) bool, got {mask.shape} {mask.dtype}")
+    return mask
+
+
 class PerSet(Generic[T]):
     """Calls ``compute`` for a mask, (size,) bool; gives the same object for the same set.
 
@@ -30,9 +38,7 @@ class PerSet(Generic[T]):
 
     def __call__(self, arrived: npt.NDArray[np.bool_]) -> T:
         """Return what was computed for this set; `ConfigError` if it is no such mask."""
-        mask = np.asarray(arrived)
-        if mask.dtype != np.bool_ or mask.shape != (self._size,):
-            raise ConfigError(f"arrived: wants ({self._size},) bool, got {mask.shape} {mask.dtype}")
+        mask = as_mask(arrived, self._size)
         key = np.packbits(mask).tobytes()
         found = self._known.get(key)
         if found is None:

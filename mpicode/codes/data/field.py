@@ -120,7 +120,7 @@ def interpolation(targets: Sequence[int], points: Sequence[int], prime: int) -> 
     Lagrange's formula: it is exact for polynomials of degree below n.
     """
     scales = [
-        pow(_product(((p - q) for j, q in enumerate(points) if j != i), prime), -1, prime)
+        pow(math.prod(p - q for j, q in enumerate(points) if j != i), -1, prime)
         for i, p in enumerate(points)
     ]
     rows = np.empty((len(targets), len(points)), dtype=np.int64)
@@ -130,13 +130,6 @@ def interpolation(targets: Sequence[int], points: Sequence[int], prime: int) -> 
             for number, scale in zip(_without_each(target, points, prime), scales, strict=True)
         ]
     return rows
-
-
-def _product(factors: Sequence[int] | object, prime: int) -> int:
-    product = 1
-    for factor in factors:  # type: ignore[attr-defined]
-        product = product * factor % prime
-    return product
 
 
 def _without_each(target: int, points: Sequence[int], prime: int) -> list[int]:
