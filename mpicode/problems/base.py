@@ -39,6 +39,8 @@ class Rows(NamedTuple):
     """Samples: ``X`` (n_rows, n_features), dense or CSR, and ``y`` (n_rows,).
 
     ``X`` has the data type of the problem; ``y`` holds numbers for regression, int64 labels else.
+    Of combinations of samples the labels are soft (see `mpicode.problems.losses`): floating,
+    (n_rows, n_outputs) for a model with one output per class, (n_rows,) for one with one output.
     """
 
     X: Float | csr_array
@@ -62,6 +64,7 @@ class Problem(ABC):
     tasks: ClassVar[tuple[str, ...]]  # the kinds of data it serves
     n_parameters: int
     penalised: slice = slice(None)  # the parameters under the L2 term
+    n_outputs: int = 0  # numbers predicted per row; 0: not said, then there are no soft labels
     # whether a gradient with weights (n_segments, n_rows) costs no more than an ordinary one
     segments_in_one_pass: ClassVar[bool] = False
 
@@ -113,6 +116,13 @@ class Problem(ABC):
     def evaluate(self, x: Float, rows: Rows) -> tuple[float, float]:
         """Return the sum of the losses and the number of rows predicted right (NaN: regression)."""
 
+    def outputs(self, x: Float, X: Float | csr_array) -> Float:
+        """Return what the model makes of each row, (n_rows, n_outputs): class scores, or a number.
+
+        A problem without this serves no ``map`` requests.
+        """
+        raise ConfigError(f"problem.name: {self.name!r} does not say what its outputs are")
+
     def initial(self, seed: int) -> Float:
         """Return where descent starts, (n_parameters,): zeros, good for convex problems."""
         return np.zeros(self.n_parameters, self.dtype)
@@ -145,8 +155,23 @@ class Problem(ABC):
             raise DataError(f"X: wants a dense array or CSR, got {X.format}")
         if X.dtype != self.dtype:
             raise DataError(f"X: the problem works in {self.dtype}, the rows are {X.dtype}")
-        if y.shape != (X.shape[0],):
-            raise DataError(f"y: {X.shape[0]} rows, but y has shape {y.shape}")
+        self._check_labels(y, X.shape[0], soft=weights is not None)
+        if weights is not None and weights.shape != (X.shape[0],):
+            raise DataError(
+                f"weights: {X.shape[0]} rows, but the weights have shape {weights.shape}"
+            )
+
+    def _check_labels(self, y: npt.NDArray[Any], n_rows: int, *, soft: bool) -> None:
+        if soft and self.task != "regression" and y.dtype.kind == "f":
+            wanted = (n_rows,) if self.n_outputs == 1 else (n_rows, self.n_outputs)
+            if not self.n_outputs or y.shape != wanted or y.dtype != self.dtype:
+                raise DataError(
+                    f"y: {n_rows} rows want soft labels {wanted} of {self.dtype}, "
+                    f"got {y.shape} of {y.dtype}"
+                )
+            return
+        if y.shape != (n_rows,):
+            raise DataError(f"y: {n_rows} rows, but y has shape {y.shape}")
         if self.task == "regression":
             if y.dtype.kind != "f":
                 raise DataError(f"y: regression data wants floating numbers, got {y.dtype}")
@@ -157,10 +182,13 @@ class Problem(ABC):
                 f"y: label {low if low < 0 else high} is out of range, "
                 f"the problem has {self.n_classes} classes"
             )
-        if weights is not None and weights.shape != y.shape:
-            raise DataError(
-                f"weights: {X.shape[0]} rows, but the weights have shape {weights.shape}"
-            )
+
+    def unlabelled(self, x: Float, X: Float | csr_array) -> Rows:
+        """Return rows whose labels nobody looks at; raise as `check` does."""
+        kind = self.dtype if self.task == "regression" else np.dtype(np.int64)
+        rows = Rows(X, np.zeros(X.shape[0], kind))
+        self.check(x, rows)
+        return rows
 
     def check_gradient(self, x: Float, rows: Rows, weights: Float, out: Float) -> int:
         """Raise an error if `gradient` cannot be called so; return the length of a segment."""

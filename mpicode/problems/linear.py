@@ -145,6 +145,14 @@ class LinearModel(Problem):
             total += self._residual(z, y, np.ones(len(y)))
         return total, correct
 
+    @quiet
+    def outputs(self, x: Float, X: Any) -> Float:
+        """See `Problem.outputs`."""
+        found = np.empty((X.shape[0], self.n_outputs), self.dtype)
+        for chunk, _, y, z in self._predict(x, self.unlabelled(x, X)):
+            found[chunk] = z.reshape(len(y), -1)
+        return found
+
     def _predict(self, x: Float, rows: Rows) -> Iterator[tuple[slice, Any, Any, Float]]:
         """Yield per chunk: which rows, X (an array, or the three of a CSR), y, z = X W + b."""
         X, y = rows.X, np.ascontiguousarray(rows.y)

@@ -2,6 +2,10 @@
 
 Conventions: z is (n_rows,) where a model has one output per row, else (n_rows, n_outputs);
 y and weights are (n_rows,), the weights float64.
+
+Labels may be soft, which is what combinations of rows have: real numbers, of any sign, one per
+class, or one for class 1 where there are two. The losses are linear in them, so a soft label says
+how often each class is counted; for hard labels the two forms agree.
 """
 
 from __future__ import annotations
@@ -46,7 +50,14 @@ def _not_counted(z: Float, y: Labels) -> float:
 
 
 def _logistic_residual(z: Float, y: Labels, weights: Float) -> float:
-    return float(logistic_residual(z, y, weights, z))
+    if y.dtype.kind != "f":
+        return float(logistic_residual(z, y, weights, z))
+    # as if all were of class 0, and then the rest, which is linear in z
+    counted = weights * y
+    rest = float(counted @ z)
+    loss = float(logistic_residual(z, np.zeros(len(y), np.int64), weights, z))
+    z -= counted
+    return loss - rest
 
 
 def _positive_right(z: Float, y: Labels) -> float:
@@ -54,7 +65,16 @@ def _positive_right(z: Float, y: Labels) -> float:
 
 
 def _softmax_residual(z: Float, y: Labels, weights: Float) -> float:
-    return float(softmax_residual(z, y, weights, z))
+    if y.ndim == 1:
+        return float(softmax_residual(z, y, weights, z))
+    # as if all were of class 0, counted as often as the classes together, and then the rest
+    rest = weights[:, np.newaxis] * y
+    total = rest.sum(axis=1)
+    rest[:, 0] -= total
+    linear = float(np.vdot(rest, z))
+    loss = float(softmax_residual(z, np.zeros(len(y), np.int64), total, z))
+    z -= rest
+    return loss - linear
 
 
 def _largest_right(z: Float, y: Labels) -> float:
@@ -63,9 +83,10 @@ def _largest_right(z: Float, y: Labels) -> float:
 
 # ``1/2 (z - y)^2``
 SQUARED = Loss(True, _squared_residual, _not_counted)
-# ``log(1 + exp(z)) - y z``, y in {0, 1}
+# ``log(1 + exp(z)) - y z``, y in {0, 1} or soft, (n_rows,)
 LOGISTIC = Loss(True, _logistic_residual, _positive_right)
-# ``log(sum_c exp(z_c)) - z_y``
+# ``log(sum_c exp(z_c)) - z_y``; of soft y, (n_rows, n_classes), ``sum_c y_c`` times the first term
+# less ``y z``
 SOFTMAX = Loss(False, _softmax_residual, _largest_right)
 
 OF_TASK = {"regression": SQUARED, "binary": LOGISTIC, "multiclass": SOFTMAX}

@@ -58,7 +58,7 @@ class MLP(Problem):
             if units < 1:
                 raise ConfigError(f"problem.hidden[{place}]: must be at least 1, got {units}")
         self._loss = losses.OF_TASK[task]
-        n_outputs = 1 if self._loss.one_output else n_classes
+        n_outputs = self.n_outputs = 1 if self._loss.one_output else n_classes
         if n_outputs < 1:
             raise ConfigError(f"problem.name: {self.name!r} needs classes, the dataset has none")
         widths = (n_features, *hidden, n_outputs)
@@ -128,6 +128,15 @@ class MLP(Problem):
             correct += self._loss.correct(self._of_loss(outputs), y)
             total += self._residual(outputs, y, np.ones(len(y)))
         return total, correct
+
+    @quiet
+    def outputs(self, x: Float, X: Any) -> Float:
+        """See `Problem.outputs`."""
+        rows = self.unlabelled(x, X)
+        found = np.empty((X.shape[0], self.n_outputs), self.dtype)
+        for chunk, entering, y in self._chunks(rows):
+            found[chunk] = self._predict(np.ascontiguousarray(x), entering, len(y))[-1]
+        return found
 
     def _chunks(self, rows: Rows) -> Iterator[tuple[slice, Entering, npt.NDArray[Any]]]:
         """Yield per chunk: which rows, what enters the first layer, y."""

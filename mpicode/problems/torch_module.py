@@ -142,6 +142,16 @@ class TorchModule(Problem):
             total += self._slopes(outputs, y, np.ones(len(y)))[0]
         return total, correct
 
+    @quiet
+    def outputs(self, x: Float, X: Any) -> Float:
+        """See `Problem.outputs`."""
+        self._flat[...] = x
+        found = np.empty((X.shape[0], self.n_outputs), self.dtype)
+        with self._torch.no_grad():
+            for chunk, y, outputs in self._predict(self.unlabelled(x, X)):
+                found[chunk] = outputs.numpy().reshape(len(y), -1)
+        return found
+
     def _predict(self, rows: Rows) -> Iterator[tuple[slice, npt.NDArray[Any], Any]]:
         """Yield per chunk: which rows, y, the module's outputs with their graph."""
         y = np.ascontiguousarray(rows.y)
