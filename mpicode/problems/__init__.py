@@ -20,6 +20,7 @@ from .least_squares import LeastSquares
 from .linear import LinearModel
 from .logistic import Logistic
 from .mlp import MLP
+from .polynomial_logistic import PolynomialLogistic
 from .softmax import Softmax
 from .torch_module import TorchModule
 
@@ -40,6 +41,7 @@ PROBLEMS = _Problems(
     (
         LeastSquares,
         Logistic,
+        PolynomialLogistic,
         Softmax,
         MLP,
         TorchModule,

@@ -65,6 +65,8 @@ class Problem(ABC):
     n_parameters: int
     penalised: slice = slice(None)  # the parameters under the L2 term
     n_outputs: int = 0  # numbers predicted per row; 0: not said, then there are no soft labels
+    # of the gradient, as a polynomial in the numbers of the rows, labels included; None: it is none
+    degree: int | None = None
     # whether a gradient with weights (n_segments, n_rows) costs no more than an ordinary one
     segments_in_one_pass: ClassVar[bool] = False
 
@@ -91,7 +93,9 @@ class Problem(ABC):
         self.n_classes = n_classes
         self.task = task
         self.dtype: np.dtype[Any] = np.dtype(dtype)
-        if self.dtype not in (np.float32, np.float64):
+        # a polynomial has values at the complex rows that some codes make
+        is_polynomial = self.dtype == np.complex128 and self.degree is not None
+        if self.dtype not in (np.float32, np.float64) and not is_polynomial:
             raise ConfigError(f"run.dtype: wants float32 or float64, got {self.dtype}")
 
     @abstractmethod
@@ -100,7 +104,8 @@ class Problem(ABC):
 
         x : (n_parameters,)    weights : (n_rows,), any sign    out : (n_parameters,)
 
-        Returns sum_i weights_i * loss_i(x). Neither contains the L2 term.
+        Returns sum_i weights_i * loss_i(x), of complex rows the real part. Neither contains
+        the L2 term.
 
         With weights (n_segments, n_rows), ``out`` is (n_segments * length,), padded: segment u of
         it gets segment u of the gradient weighted by ``weights[u]``, and the loss returned is
@@ -155,6 +160,8 @@ class Problem(ABC):
             raise DataError(f"X: wants a dense array or CSR, got {X.format}")
         if X.dtype != self.dtype:
             raise DataError(f"X: the problem works in {self.dtype}, the rows are {X.dtype}")
+        if not isinstance(X, np.ndarray) and X.dtype.kind == "c":
+            raise DataError("X: complex rows must be dense, got CSR")
         self._check_labels(y, X.shape[0], soft=weights is not None)
         if weights is not None and weights.shape != (X.shape[0],):
             raise DataError(
@@ -162,7 +169,7 @@ class Problem(ABC):
             )
 
     def _check_labels(self, y: npt.NDArray[Any], n_rows: int, *, soft: bool) -> None:
-        if soft and self.task != "regression" and y.dtype.kind == "f":
+        if soft and self.task != "regression" and (y.dtype.kind == "f" or y.dtype == self.dtype):
             wanted = (n_rows,) if self.n_outputs == 1 else (n_rows, self.n_outputs)
             if not self.n_outputs or y.shape != wanted or y.dtype != self.dtype:
                 raise DataError(
@@ -173,7 +180,7 @@ class Problem(ABC):
         if y.shape != (n_rows,):
             raise DataError(f"y: {n_rows} rows, but y has shape {y.shape}")
         if self.task == "regression":
-            if y.dtype.kind != "f":
+            if y.dtype.kind != "f" and y.dtype != self.dtype:
                 raise DataError(f"y: regression data wants floating numbers, got {y.dtype}")
         elif y.dtype != np.int64:
             raise DataError(f"y: {self.task} data wants int64 labels, got {y.dtype}")

@@ -16,6 +16,7 @@ class LeastSquares(LinearModel):
 
     name = "least-squares"
     tasks = ("regression",)
+    degree = 2
 
     def _residual(self, z: Float, y: npt.NDArray[Any], weights: Float) -> float:
         return losses.SQUARED.residual(z, y, weights)

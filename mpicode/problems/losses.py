@@ -40,9 +40,9 @@ def _squared_residual(z: Float, y: Labels, weights: Float) -> float:
     z -= y
     weighted = weights * z
     # In double precision whatever the data: stop rules compare losses.
-    loss = 0.5 * float(weighted.astype(np.float64, copy=False) @ z)
+    loss = weighted.astype(np.result_type(z, np.float64), copy=False) @ z
     z[...] = weighted
-    return loss
+    return 0.5 * float(loss.real)
 
 
 def _not_counted(z: Float, y: Labels) -> float:

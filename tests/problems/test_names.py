@@ -40,7 +40,14 @@ def make(name, **parameters):
 
 
 def test_the_names():
-    assert problems.names() == ["least-squares", "logistic", "softmax", "mlp", "torch"]
+    assert problems.names() == [
+        "least-squares",
+        "logistic",
+        "polynomial-logistic",
+        "softmax",
+        "mlp",
+        "torch",
+    ]
     with pytest.raises(
         ConfigError, match=r"problem.name: unknown problem 'least_squares'; did you"
     ):

@@ -315,6 +315,13 @@ class TestLogistic(LabelSuite):
     parameters = LINEAR
 
 
+class TestPolynomialLogistic(LabelSuite):
+    name = "polynomial-logistic"
+    task, other_task = "binary", "multiclass"
+    n_classes = 2
+    parameters = (*LINEAR, {"activation_degree": 1, "within": 3.0})
+
+
 class TestSoftmax(LabelSuite):
     name = "softmax"
     task, other_task = "multiclass", "regression"

@@ -12,7 +12,7 @@ from ...kernels import modular_combine, modular_dot
 from . import field, gao
 from .field import Residues
 
-# A draw misses a wrong answer with probability 1 / prime; the proof fails then, and asks for another.
+# A draw misses a wrong answer with probability 1 / prime; then the proof fails, and we draw again.
 DRAWS = 64
 
 
