@@ -1,5 +1,6 @@
 """Sums and products modulo a prime, into memory that is there; see mpicode/kernels/__init__.py."""
 
+from cpython.number cimport PyNumber_Index
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
@@ -120,7 +121,7 @@ def modular_combine(coefficients, vectors, prime, out):
     cdef _Sums job = _Sums.__new__(_Sums)
     cdef bint fits
     try:
-        fits = job.run(coefficients, vectors, out, prime)
+        fits = job.run(coefficients, vectors, out, PyNumber_Index(prime))
     except (TypeError, ValueError, OverflowError, BufferError):
         fits = False
     if not fits:
@@ -176,7 +177,7 @@ def modular_dot(X, x, prime, out):
     """Write ``X @ x`` into ``out``; see the package."""
     cdef bint fits
     try:
-        fits = multiply(False, X, x, out, prime)
+        fits = multiply(False, X, x, out, PyNumber_Index(prime))
     except (TypeError, ValueError, OverflowError, BufferError):
         fits = False
     if not fits:
@@ -189,7 +190,7 @@ def modular_transpose_dot(X, residual, prime, out):
     """Write ``X.T @ residual`` into ``out``; see the package."""
     cdef bint fits
     try:
-        fits = multiply(True, X, residual, out, prime)
+        fits = multiply(True, X, residual, out, PyNumber_Index(prime))
     except (TypeError, ValueError, OverflowError, BufferError):
         fits = False
     if not fits:

@@ -46,13 +46,13 @@ def _combine(
     if factors.ndim == 2 and len(target) != len(factors):
         raise ValueError(f"out: has {len(target)} rows, but coefficients has {len(factors)}")
     checks.apart("coefficients", factors, target)
-    rows = factors.reshape(-1, factors.shape[-1])
+    rows = np.atleast_2d(factors)
     for i in np.flatnonzero(rows.any(axis=0)).tolist():
         given = checks.array(f"vectors[{i}]", vectors[i], ("int64",))
         checks.same_shape(f"vectors[{i}]", given, target.shape[-1:], "out")
         checks.apart(f"vectors[{i}]", given, target)
         _residues(f"vectors[{i}]", given, modulus)
-    return rows, target.reshape(len(rows), target.shape[-1]), modulus
+    return rows, np.atleast_2d(target), modulus
 
 
 def _check_product(

@@ -59,7 +59,8 @@ def quantise(values: npt.ArrayLike, bits: int, prime: int) -> Residues:
     Raises `DataError` where a number is not finite, or has no residue of its own: its magnitude
     must be below prime / 2.
     """
-    scaled = np.rint(np.ldexp(np.asarray(values, dtype=np.float64), bits))
+    with np.errstate(over="ignore"):
+        scaled = np.rint(np.ldexp(np.asarray(values, dtype=np.float64), bits))
     if not np.isfinite(scaled).all():
         raise DataError(f"field: a number is not finite, or too large for {bits} bits of fraction")
     largest = float(np.abs(scaled).max(initial=0.0))

@@ -46,8 +46,8 @@ class Lagrange(DataCode):
     Blocks and masks are values, at points b_j, of the polynomial u of least degree through them;
     worker i holds u(a_i), and its answer is a value of f(u), of degree (K + T - 1) degree. So many
     answers and one more determine it; each straggler costs one worker more, each wrong answer two.
-    Where workers are too few for that, but K (S + 2A + T degree + 1) are there, each block gets
-    workers of its own, as replication is with T = 0.
+    Where workers are too few for that, but K (S + 2A + 1) are there, and T = 0, each block is held
+    in clear by workers of its own: replication.
 
     Over a prime field everything is exact, T workers learn nothing at all, and the answers taken
     for right are proved right. In floating numbers a set of answers whose decoding would amplify
@@ -83,10 +83,9 @@ class Lagrange(DataCode):
         self.n_stragglers, self.n_corrupt, self.degree = n_stragglers, n_corrupt, degree
         self.prime = prime
         single = _polynomial_degree(n_blocks, n_colluding, degree) + 2 * n_corrupt + 1
-        each = _polynomial_degree(1, n_colluding, degree) + 2 * n_corrupt + 1
         if single + n_stragglers <= n_workers:
             n_groups = 1
-        elif n_blocks * (each + n_stragglers) <= n_workers:
+        elif not n_colluding and n_blocks * (2 * n_corrupt + 1 + n_stragglers) <= n_workers:
             n_groups = n_blocks
         else:
             raise ConfigError(
