@@ -16,7 +16,7 @@ cdef extern from "modular.h" nogil:
         MPICODE_HAS_MERSENNE
     mpicode_prime mpicode_prime_of(uint64_t p)
     int mpicode_modular_combine(const int64_t* factors, const int64_t** vectors, Py_ssize_t count,
-                                int64_t* out, Py_ssize_t size, mpicode_prime m)
+                                int64_t* out, Py_ssize_t n_rows, Py_ssize_t size, mpicode_prime m)
     int mpicode_modular_dot(const int64_t* X, const int64_t* x, int64_t* out, Py_ssize_t n_rows,
                             Py_ssize_t n_features, Py_ssize_t c, mpicode_prime m)
     int mpicode_modular_transpose(const int64_t* X, const int64_t* residual, int64_t* out,
@@ -44,8 +44,7 @@ cdef class _Sums:
     """The buffers of one or several sums, held until they are done."""
     cdef Py_buffer* views  # out, coefficients, then the vectors that are used
     cdef const int64_t** vectors
-    cdef int64_t* factors  # of one row, those of the vectors that are used
-    cdef Py_ssize_t* places  # which vectors these are
+    cdef int64_t* factors  # (n_rows, count), those of the vectors that are used
     cdef Py_ssize_t held
 
     def __dealloc__(self):
@@ -53,7 +52,6 @@ cdef class _Sums:
         free(self.views)
         free(self.vectors)
         free(self.factors)
-        free(self.places)
 
     cdef int hold_next(self, object array, bint writable) except -1:
         hold(array, &self.views[self.held], writable)
@@ -62,17 +60,15 @@ cdef class _Sums:
 
     cdef bint run(self, object coefficients, object vectors, object out, uint64_t p) except -1:
         """Compute the sums; False, or any exception, where something does not fit."""
-        cdef Py_ssize_t n = len(vectors), n_rows, size, count = 0, row, i
+        cdef Py_ssize_t n = len(vectors), n_rows, size, count = 0, row, i, place
+        cdef list used = []
         cdef mpicode_prime m
         cdef const int64_t* given
         cdef Py_buffer* view
-        cdef bint bad = False
+        cdef bint bad
         self.views = <Py_buffer*> calloc(n + 2, sizeof(Py_buffer))
         self.vectors = <const int64_t**> calloc(n + 1, sizeof(int64_t*))
-        self.factors = <int64_t*> calloc(n + 1, sizeof(int64_t))
-        self.places = <Py_ssize_t*> calloc(n + 1, sizeof(Py_ssize_t))
-        if (self.views == NULL or self.vectors == NULL or self.factors == NULL
-                or self.places == NULL):
+        if self.views == NULL or self.vectors == NULL:
             raise MemoryError
         self.hold_next(out, True)
         self.hold_next(coefficients, False)
@@ -102,17 +98,19 @@ cdef class _Sums:
                     or overlap(view, &self.views[0])):
                 return False
             self.vectors[count] = <const int64_t*> view.buf
-            self.places[count] = i
+            used.append(i)
             count += 1
+        self.factors = <int64_t*> calloc(n_rows * count + 1, sizeof(int64_t))
+        if self.factors == NULL:
+            raise MemoryError
+        for place in range(count):
+            i = used[place]
+            for row in range(n_rows):
+                self.factors[row * count + place] = given[row * n + i]
         m = mpicode_prime_of(p)
         with nogil:
-            for row in range(n_rows):
-                for i in range(count):
-                    self.factors[i] = given[row * n + self.places[i]]
-                if mpicode_modular_combine(self.factors, self.vectors, count,
-                                           <int64_t*> self.views[0].buf + row * size, size, m):
-                    bad = True
-                    break
+            bad = mpicode_modular_combine(self.factors, self.vectors, count,
+                                          <int64_t*> self.views[0].buf, n_rows, size, m)
         return not bad
 
 

@@ -93,11 +93,20 @@ static mpicode_prime mpicode_prime_of(uint64_t p) {
     return m;
 }
 
-/* out[e] = sum_i factors[i] * vectors[i][e] for each element; nonzero where a vector is bad. */
+/* out[r][e] = sum_i factors[r][i] * vectors[i][e] for each row and element; nonzero where a vector is
+ * bad. A tile of the vectors serves all rows before the next one is read from memory. */
 static int mpicode_modular_combine(const int64_t *factors, const int64_t *const *vectors,
-                                   ptrdiff_t count, int64_t *out, ptrdiff_t size,
+                                   ptrdiff_t count, int64_t *out, ptrdiff_t n_rows, ptrdiff_t size,
                                    mpicode_prime m) {
-    return MPICODE_EITHER(combine(factors, vectors, count, out, size, m)) >> 63 != 0;
+    uint64_t bad = 0;
+    for (ptrdiff_t begin = 0; begin < size; begin += MPICODE_TILE_SIZE) {
+        const ptrdiff_t length =
+            size - begin < MPICODE_TILE_SIZE ? size - begin : MPICODE_TILE_SIZE;
+        for (ptrdiff_t r = 0; r < n_rows; r++)
+            bad |= MPICODE_EITHER(tile(factors + r * count, vectors, count, out + r * size, begin,
+                                       length, m));
+    }
+    return bad >> 63 != 0;
 }
 
 /* out = X x (c columns); nonzero where X is bad. */

@@ -39,27 +39,23 @@ MPICODE_LOOPS static uint64_t MPICODE_NAME(row)(const int64_t *MPICODE_RESTRICT 
     return bad;
 }
 
-static uint64_t MPICODE_NAME(combine)(const int64_t *factors, const int64_t *const *vectors,
-                                     ptrdiff_t count, int64_t *out, ptrdiff_t size,
-                                     mpicode_prime m) {
+static uint64_t MPICODE_NAME(tile)(const int64_t *factors, const int64_t *const *vectors,
+                                   ptrdiff_t count, int64_t *out, ptrdiff_t begin,
+                                   ptrdiff_t length, mpicode_prime m) {
     MPICODE_ACCUMULATOR sums[MPICODE_TILE_SIZE];
     uint64_t bad = 0;
-    for (ptrdiff_t begin = 0; begin < size; begin += MPICODE_TILE_SIZE) {
-        const ptrdiff_t length =
-            size - begin < MPICODE_TILE_SIZE ? size - begin : MPICODE_TILE_SIZE;
-        ptrdiff_t room = m.chunk;
-        memset(sums, 0, length * sizeof(*sums));
-        for (ptrdiff_t i = 0; i < count; i++) {
-            if (room == 0) {
-                MPICODE_NAME(reduce)(sums, length, m);
-                room = m.chunk;
-            }
-            bad |= MPICODE_NAME(add)(sums, factors[i], vectors[i] + begin, length, m);
-            room--;
+    ptrdiff_t room = m.chunk;
+    memset(sums, 0, length * sizeof(*sums));
+    for (ptrdiff_t i = 0; i < count; i++) {
+        if (room == 0) {
+            MPICODE_NAME(reduce)(sums, length, m);
+            room = m.chunk;
         }
-        for (ptrdiff_t e = 0; e < length; e++)
-            out[begin + e] = (int64_t)MPICODE_REDUCE(sums[e], m);
+        bad |= MPICODE_NAME(add)(sums, factors[i], vectors[i] + begin, length, m);
+        room--;
     }
+    for (ptrdiff_t e = 0; e < length; e++)
+        out[begin + e] = (int64_t)MPICODE_REDUCE(sums[e], m);
     return bad;
 }
 
