@@ -37,17 +37,46 @@ static inline uint64_t mpicode_reduce_narrow(uint64_t x, mpicode_prime m) {
 #endif
 }
 
+/* One row times x for primes with short chunks: the two halves of the products are added apart, so
+ * that there is a reduction after a million terms only, and the loop fills vector registers. */
+#define MPICODE_SHORT_CHUNK 256
+MPICODE_WIDE static uint64_t mpicode_row_in_halves(const int64_t *MPICODE_RESTRICT row,
+                                                   const int64_t *MPICODE_RESTRICT x,
+                                                   int64_t *MPICODE_RESTRICT out, ptrdiff_t size,
+                                                   mpicode_prime m) {
+    const uint64_t largest = m.p - 1, unit = mpicode_reduce_narrow((uint64_t)1 << 32, m);
+    uint64_t sum = 0, bad = 0;
+    for (ptrdiff_t begin = 0; begin < size;) {
+        const ptrdiff_t end = size - begin > 1 << 20 ? begin + (1 << 20) : size;
+        uint64_t low = 0, high = 0;
+        for (ptrdiff_t e = begin; e < end; e++) {
+            const uint64_t product = (uint64_t)(uint32_t)row[e] * (uint32_t)x[e];
+            low += (uint32_t)product;
+            high += product >> 32;
+            bad |= (uint64_t)row[e] | (largest - (uint64_t)row[e]);
+        }
+        sum += mpicode_reduce_narrow(high, m) * unit + mpicode_reduce_narrow(low, m);
+        sum = mpicode_reduce_narrow(sum, m);
+        begin = end;
+    }
+    *out = (int64_t)sum;
+    return bad;
+}
+
 #define MPICODE_NAME(NAME) mpicode_narrow_##NAME
 #define MPICODE_ACCUMULATOR uint64_t
 #define MPICODE_FACTOR(x) ((uint64_t)(uint32_t)(x))
 #define MPICODE_REDUCE mpicode_reduce_narrow
 #define MPICODE_LOOPS MPICODE_WIDE
+#define MPICODE_ROW \
+    (m.chunk < MPICODE_SHORT_CHUNK ? mpicode_row_in_halves : mpicode_narrow_row)
 #include "modular_loops.h"
 #undef MPICODE_NAME
 #undef MPICODE_ACCUMULATOR
 #undef MPICODE_FACTOR
 #undef MPICODE_REDUCE
 #undef MPICODE_LOOPS
+#undef MPICODE_ROW
 
 #ifdef __SIZEOF_INT128__
 #define MPICODE_HAS_MERSENNE 1
@@ -66,12 +95,14 @@ static inline uint64_t mpicode_reduce_mersenne(unsigned __int128 x, mpicode_prim
 #define MPICODE_FACTOR(x) ((unsigned __int128)(uint64_t)(x))
 #define MPICODE_REDUCE mpicode_reduce_mersenne
 #define MPICODE_LOOPS
+#define MPICODE_ROW mpicode_mersenne_row
 #include "modular_loops.h"
 #undef MPICODE_NAME
 #undef MPICODE_ACCUMULATOR
 #undef MPICODE_FACTOR
 #undef MPICODE_REDUCE
 #undef MPICODE_LOOPS
+#undef MPICODE_ROW
 #else
 #define MPICODE_HAS_MERSENNE 0
 #endif

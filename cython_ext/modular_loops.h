@@ -67,7 +67,7 @@ static uint64_t MPICODE_NAME(dot)(const int64_t *X, const int64_t *x, int64_t *o
     uint64_t bad = 0;
     if (c == 1) {
         for (ptrdiff_t r = 0; r < n_rows; r++)
-            bad |= MPICODE_NAME(row)(X + r * n_features, x, out + r, n_features, m);
+            bad |= MPICODE_ROW(X + r * n_features, x, out + r, n_features, m);
         return bad;
     }
     for (ptrdiff_t r = 0; r < n_rows; r++) {

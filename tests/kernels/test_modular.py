@@ -199,3 +199,10 @@ def test_results_must_lie_apart_from_what_they_are_made_of(kernels):
         kernels.modular_dot(SQUARE, room[0], 65537, room[0])
     with pytest.raises(ValueError, match="X: overlaps out"):
         kernels.modular_transpose_dot(room[:3], ONE, 65537, room[0])
+
+
+@pytest.mark.parametrize("n", [2**20 - 1, 2**20, 2**20 + 1, 2**21 + 5])
+def test_sums_that_are_kept_in_halves(compiled, n):
+    prime = 2**31 - 1
+    full = np.full(n, prime - 1, dtype=np.int64)
+    assert compiled.modular_dot(full[None], full, prime, new(1)) == n % prime

@@ -11,6 +11,7 @@ from mpicode import codes
 from mpicode.codes.data import field
 from mpicode.codes.data.field import LARGEST
 from mpicode.codes.data.lagrange import Lagrange
+from mpicode.codes.data.lagrange_points import real_points
 from mpicode.errors import ConfigError, NotDecodable
 
 from ..data_suite import DataCodeSuite
@@ -30,6 +31,7 @@ SIZES = [
 class TestLagrange(DataCodeSuite):
     code = Lagrange
     cases = (
+        {"n_workers": 1, "n_blocks": 1, "n_stragglers": 0},
         {"n_workers": 4},
         {"n_workers": 3, "n_blocks": 1, "n_stragglers": 2, "degree": 3},
         {"n_workers": 9, "n_blocks": 2, "n_colluding": 1, "n_corrupt": 1, "n_stragglers": 2},
@@ -381,6 +383,20 @@ def determinant(matrix, prime):
         (-1) ** j * int(matrix[0, j]) * determinant(np.delete(matrix[1:], j, axis=1), prime)
         for j in range(len(matrix))
     ) % prime  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["roots-of-unity", "chebyshev"])
+def test_workers_and_blocks_never_meet(kind):
+    for n in range(1, 41):
+        for k in range(1, n + 1):
+            workers, blocks = real_points(kind, n, k, 0)
+            if kind == "chebyshev":
+                workers, blocks = np.arccos(workers), np.arccos(blocks)
+                assert len(np.unique(blocks)) == k
+            else:
+                assert_allclose(np.abs(blocks), 1)
+            apart = np.abs(workers[:, None] - blocks).min()
+            assert apart > 0.9 / (n * k)
 
 
 def test_with_masks_no_worker_sits_on_a_block():
