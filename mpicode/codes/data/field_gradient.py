@@ -39,11 +39,11 @@ class FieldLeastSquares:
         for key, bits in (("data_bits", data_bits), ("parameter_bits", parameter_bits)):
             if not 0 <= bits < prime.bit_length():
                 raise ConfigError(
-                    f"code.{key}: wants 0 to {prime.bit_length() - 1} in a field of "
+                    f"field.{key}: wants 0 to {prime.bit_length() - 1} in a field of "
                     f"{prime.bit_length()} bits, got {bits}"
                 )
         if not (math.isfinite(largest_parameter) and largest_parameter > 0):
-            raise ConfigError(f"code.largest_parameter: must be positive, got {largest_parameter}")
+            raise ConfigError(f"field.largest_parameter: must be positive, got {largest_parameter}")
         self.prime = prime
         self.data_bits, self.parameter_bits = data_bits, parameter_bits
         self.largest_parameter = largest_parameter
@@ -62,7 +62,7 @@ class FieldLeastSquares:
         if not largest <= self.largest_parameter:
             raise DataError(
                 f"field: a parameter of magnitude {largest:.6g} exceeds "
-                f"code.largest_parameter = {self.largest_parameter:g}"
+                f"field.largest_parameter = {self.largest_parameter:g}"
             )
         return quantise(w, self.parameter_bits, self.prime)
 

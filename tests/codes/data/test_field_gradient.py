@@ -147,7 +147,7 @@ def test_numbers_that_are_none_are_refused(value):
 
 
 def test_parameters_larger_than_was_said_are_refused():
-    with pytest.raises(DataError, match=r"magnitude 4\.5 exceeds code\.largest_parameter = 4$"):
+    with pytest.raises(DataError, match=r"magnitude 4\.5 exceeds field\.largest_parameter = 4$"):
         made().parameters(np.array([4.0, -4.5]))
     assert_array_equal(made().parameters(np.array([-4.0])), [LARGEST - 2**14])
 
@@ -156,10 +156,10 @@ def test_parameters_larger_than_was_said_are_refused():
     ("change", "text"),
     [
         ({"prime": 100}, r"code\.prime: wants a prime"),
-        ({"data_bits": -1}, r"code\.data_bits: wants 0 to 60 in a field of 61 bits, got -1"),
-        ({"parameter_bits": 61}, r"code\.parameter_bits: wants 0 to 60 .*, got 61"),
-        ({"largest_parameter": 0.0}, r"code\.largest_parameter: must be positive, got 0\.0"),
-        ({"largest_parameter": np.nan}, r"code\.largest_parameter: must be positive, got nan"),
+        ({"data_bits": -1}, r"field\.data_bits: wants 0 to 60 in a field of 61 bits, got -1"),
+        ({"parameter_bits": 61}, r"field\.parameter_bits: wants 0 to 60 .*, got 61"),
+        ({"largest_parameter": 0.0}, r"field\.largest_parameter: must be positive, got 0\.0"),
+        ({"largest_parameter": np.nan}, r"field\.largest_parameter: must be positive, got nan"),
     ],
 )
 def test_impossible_numbers_are_named(change, text):
