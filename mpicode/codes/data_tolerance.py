@@ -20,7 +20,8 @@ class DataTolerance(NamedTuple):
     decodable_share : the share of them that decodes
     mean_lebesgue   : the factor by which errors of answers grow at most, over those drawn
     worst_lebesgue  : of all tried: those drawn, and workers that are neighbours, by number or by
-                      where they sit; None, as the mean, where nothing decodes
+                      where they sit; None, as the mean, where nothing decodes, and over a prime
+                      field, where no answer is a little wrong
     """
 
     n_lost: int
@@ -36,13 +37,15 @@ def data_tolerance(code: DataCode, n_lost: int, count: int, seed: int = 0) -> Da
     drawn = straggler_sets(n, n_lost, count, np.random.default_rng([seed, n_lost]))
     found = [_lebesgue(code, lost) for lost in masks(drawn, n)]
     worst = found + [_lebesgue(code, lost) for lost in masks(_neighbours(code, n_lost), n)]
-    decoded, all_decoded = ([each for each in some if each is not None] for some in (found, worst))
+    decodable = sum(each is not None for each in worst)
+    # NaN: there is no such factor
+    known, all_known = ([x for x in some if x is not None and x == x] for some in (found, worst))
     return DataTolerance(
         n_lost=n_lost,
         n_sets=len(worst),
-        decodable_share=len(all_decoded) / len(worst),
-        mean_lebesgue=float(np.mean(decoded)) if decoded else None,
-        worst_lebesgue=max(all_decoded, default=None),
+        decodable_share=decodable / len(worst),
+        mean_lebesgue=float(np.mean(known)) if known else None,
+        worst_lebesgue=max(all_known, default=None),
     )
 
 

@@ -114,6 +114,8 @@ class Lagrange(DataCode):
         storage[:, n_blocks:] = rows[:, per_group:]
         super().__init__(storage, n_masks=n_colluding)
         self._worker_points, self._block_points = at_workers, at_blocks[:per_group]
+        # along the line or around the circle; a field has no neighbours
+        self.worker_points = None if prime is not None else _along(at_workers)
         # how much larger than the blocks a coded block may be
         self._growth = np.abs(rows).sum(axis=1, dtype=np.float64)
         self._by_degree: dict[int, PerSet[npt.NDArray[Any]]] = {}
@@ -250,3 +252,11 @@ class Lagrange(DataCode):
 
 def _polynomial_degree(n_blocks: int, n_masks: int, degree: int) -> int:
     return (n_blocks + n_masks - 1) * degree
+
+
+def _along(points: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return numbers in whose order the points lie on their line, or around the circle."""
+    along: npt.NDArray[np.float64] = points
+    if points.dtype.kind == "c":
+        along = np.angle(points) % (2 * np.pi)
+    return along

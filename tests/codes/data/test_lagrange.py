@@ -12,6 +12,7 @@ from mpicode.codes.data import field
 from mpicode.codes.data.field import LARGEST
 from mpicode.codes.data.lagrange import Lagrange
 from mpicode.codes.data.lagrange_points import real_points
+from mpicode.codes.data_tolerance import data_tolerance
 from mpicode.errors import ConfigError, NotDecodable
 
 from ..data_suite import DataCodeSuite
@@ -310,6 +311,19 @@ def test_neighbours_that_answer_alone_cost_the_digits_that_the_constant_says(n, 
     scattered = made(n_workers=n, n_blocks=k, n_stragglers=n - 2 * k + 1)
     arrived = np.arange(n) < 2 * k - 1
     assert scattered.lebesgue(arrived) < 10
+
+
+def test_what_it_can_stand_is_told():
+    code = made(n_workers=16, n_blocks=4)
+    plain = data_tolerance(code, 9, 50)
+    assert plain.decodable_share == 1
+    # neighbours on the circle are among the sets that are tried
+    side_by_side = np.isin(np.arange(16), np.argsort(code.worker_points)[9:])
+    assert plain.worst_lebesgue >= code.lebesgue(side_by_side) > plain.mean_lebesgue
+    over_field = data_tolerance(made(n_workers=12, n_blocks=4, prime=65537), 5, 50)
+    assert over_field.decodable_share == 1
+    assert over_field.mean_lebesgue is over_field.worst_lebesgue is None
+    assert data_tolerance(made(n_workers=12, n_blocks=4), 6, 50).decodable_share == 0
 
 
 def test_sets_that_leave_no_digits_are_refused():
