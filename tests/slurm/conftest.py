@@ -16,7 +16,7 @@ from mpicode.launch import find_mpirun
 
 from ..mpi.digits import write_config
 from ..mpi.stage import Stage
-from .private import PrivateSlurm, missing
+from .private import PrivateSlurm, environment_of, missing
 
 SECONDS_OF_A_COMMAND = 60
 # Generous: the machine may be busy.
@@ -73,6 +73,14 @@ class Cluster:
     def states(self, job):
         """Return the state of each element of a job."""
         return self.ask("squeue", "-h", "-r", "-t", "all", "-j", job, "-o", "%T").split()
+
+    def processes(self, job):
+        """Return the processes of a job, also those that SLURM has lost sight of."""
+        return [
+            pid
+            for pid in self.slurm.processes()
+            if f"SLURM_JOB_ID={job}".encode() in environment_of(pid)
+        ]
 
     def shown(self, job):
         return self.ask("scontrol", "show", "job", job)

@@ -80,6 +80,13 @@ def missing():
     return [program for program in PROGRAMS if shutil.which(program, path=path) is None]
 
 
+def environment_of(pid):
+    """Return the variables a process was started with, b"NAME=VALUE" each; a zombie has none."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    return []
+
+
 class PrivateSlurm:
     """A cluster of ``nodes`` nodes, to be used as a context manager.
 
@@ -150,13 +157,8 @@ class PrivateSlurm:
     def processes(self):
         """Return the processes of this SLURM and of its jobs, by their environment."""
         mark = f"SLURM_CONF={self.conf}".encode()
-        found = []
-        for process in Path("/proc").iterdir():
-            if process.name.isdigit() and process.name != str(os.getpid()):
-                with contextlib.suppress(OSError):
-                    if mark in (process / "environ").read_bytes().split(b"\0"):
-                        found.append(int(process.name))
-        return found
+        pids = [int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit()]
+        return [pid for pid in pids if pid != os.getpid() and mark in environment_of(pid)]
 
     def _start(self):
         folders = ["state", "log", "run"]
