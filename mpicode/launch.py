@@ -257,6 +257,8 @@ def launch(
         env.setdefault("PRTE_MCA_oob_tcp_keepalive_time", "0")
     allocated = "SLURM_JOB_ID" in env
     slots = int(env["SLURM_NTASKS"]) if allocated and "SLURM_NTASKS" in env else physical_cores()
+    # ranks of several cores must not be bound to the one that mpirun would give each
+    one_core_each = env.get("SLURM_CPUS_PER_TASK", "1") == "1"
     handed_on = (*_THREAD_VARIABLES, TTY_VARIABLE, "COLUMNS")
     command = command_line(
         mpirun,
@@ -264,7 +266,7 @@ def launch(
         arguments,
         python=sys.executable,
         slots=slots,
-        allocated=allocated,
+        allocated=allocated and one_core_each,
         survive=survive,
         variables=[name for name in handed_on if name in env],
     )

@@ -103,9 +103,7 @@ class Options:
             _check_text(text)
         for option in self.more:
             if not re.fullmatch(r"--[a-z].*", option):
-                raise ConfigError(
-                    f"--sbatch: {option!r} is no option of sbatch, e.g. --sbatch=--qos=long"
-                )
+                raise ConfigError(f"--sbatch: {option!r} is none, e.g. --sbatch=--qos=long")
 
     def _check_launcher(self) -> None:
         if self.launcher not in LAUNCHERS:

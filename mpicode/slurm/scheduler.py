@@ -54,9 +54,9 @@ def partitions() -> list[str]:
 
 def mpi_types() -> list[str]:
     """Return the kinds of MPI that srun can start here."""
-    # some versions tell it on stderr, and one line each after a title
-    told = _ask("srun", "--mpi=list", errors_too=True)
-    return [line.split()[0] for line in told.splitlines()[1:] if line.strip()]
+    # some versions tell it on stderr, each line with their name in front
+    told = _ask("srun", "--mpi=list", errors_too=True).replace("srun: ", "")
+    return [line.strip() for line in told.splitlines() if re.fullmatch(r"\s*\w+\s*", line)]
 
 
 def submit(path: Path, environment: Mapping[str, str]) -> str:

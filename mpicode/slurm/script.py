@@ -45,6 +45,7 @@ export MKL_NUM_THREADS="${MKL_NUM_THREADS:-$threads}"
 
 _WAIT = """\
 run=$!
+[ "$asked" = no ] || kill -USR1 "$run" # it was too early
 # a signal ends the wait, but not the run
 while kill -0 "$run" 2>/dev/null; do
     wait "$run"
@@ -158,19 +159,21 @@ fi
 
 
 def _signals(options: Options) -> str:
-    save = '[ -z "$run" ] || kill -USR1 "$run"'
+    save = 'asked=yes; [ -z "$run" ] || kill -USR1 "$run"'
     sent = f"# {options.seconds_to_save} s before the time is up the scheduler sends SIGUSR1"
     if not options.requeue:
         return f"""\
 {sent}, and SIGTERM when the job is
 # cancelled or preempted: the run saves and ends.
 run=
+asked=no
 trap '{save}' USR1 TERM
 """
     return f"""\
 {sent}: the run saves and ends, and the
 # job goes back into the queue, to resume. Upon SIGTERM (cancelled, preempted) it saves, too.
 run=
+asked=no
 requeue=no
 trap 'requeue=yes; {save}' USR1
 trap '{save}' TERM
