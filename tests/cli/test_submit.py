@@ -106,7 +106,7 @@ def test_a_partition_that_is_not_there_is_answered_with_those_that_are(submit, t
 
 
 def test_srun_that_cannot_start_this_kind_of_mpi(submit, tmp_path):
-    program(tmp_path, "srun", "echo title; echo none; echo pmi2")
+    program(tmp_path, "srun", "echo the kinds:; echo none; echo pmi2")
     code, _, err = submit("--launcher", "srun-pmix")
     assert code == 2
     assert err == "mpicode: error: --launcher: srun knows no 'pmix' here; it knows none, pmi2\n"

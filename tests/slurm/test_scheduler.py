@@ -106,7 +106,7 @@ def test_no_number_is_no_job(commands, tmp_path):
     [
         ("srun: MPI types are...\nsrun: none\nsrun: pmi2", ["none", "pmi2"]),
         (
-            "MPI plugin types are...\n\tpmix\n\tnone\nspecific pmix plugin: pmix_v4",
+            "MPI plugin types are...\n\tpmix\n\tnone\nspecific plugins: pmix_v4",
             ["pmix", "none"],
         ),
     ],
