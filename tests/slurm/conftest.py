@@ -104,7 +104,8 @@ class Cluster:
 def _cluster(nodes):
     absent = missing()
     if absent:
-        pytest.skip(f"no SLURM here: {', '.join(absent)} not installed")
+        give_up = pytest.fail if os.environ.get("MPICODE_REQUIRE_SLURM") == "1" else pytest.skip
+        give_up(f"no SLURM here: {', '.join(absent)} not installed")
     try:
         find_mpirun()
     except ConfigError as error:

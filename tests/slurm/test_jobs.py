@@ -1,5 +1,7 @@
 """A cluster user's day, under a real SLURM: submit, lose the allocation, come back."""
 
+import os
+
 import pytest
 
 from mpicode.launch import find_mpirun
@@ -63,6 +65,25 @@ def test_a_job_whose_time_is_up_twice_ends_with_the_same_bits(cluster, calm, con
     assert bits(path) == calm
     events = [event["kind"] for event in read_run(path.with_suffix(".h5")).events]
     assert events.count("resumed") == 2
+
+
+@pytest.mark.skipif(
+    os.environ.get("MPICODE_TIME_LIMIT") != "1",
+    reason="takes a minute or two: MPICODE_TIME_LIMIT=1 python -m pytest tests/slurm -k real",
+)
+def test_a_real_time_limit_puts_a_job_back(cluster, calm, config, stage):
+    path = config(problem={"name": stage.name})
+    for rank in GROUP:
+        stage.hold("gradient", rank, 7)
+    job = cluster.submit(path, "--time", "2:00", "--seconds-to-save", "60")
+    cluster.slurm.until(path.with_suffix(".h5").exists, "the run is saved", 180)
+    for rank in GROUP:
+        stage.release("gradient", rank)
+    cluster.until_state(job, "PENDING", "COMPLETING")
+    cluster.until_state(job, *OVER)
+    assert cluster.states(job) == ["COMPLETED"], logs(path)
+    assert "Restarts=1" in cluster.shown(job)
+    assert bits(path) == calm
 
 
 def test_a_job_begins_after_the_one_it_depends_on(cluster, calm, config, stage):
