@@ -22,6 +22,5 @@ def bits(path):
 
 
 def fitting():
-    """The launcher by srun that belongs to our MPI, and the one that does not."""
-    ours = "srun-pmix" if find_mpirun().vendor == "Open MPI" else "srun-pmi2"
-    return ours, {"srun-pmix": "srun-pmi2", "srun-pmi2": "srun-pmix"}[ours]
+    """The launcher by srun that belongs to our MPI."""
+    return "srun-pmix" if find_mpirun().vendor == "Open MPI" else "srun-pmi2"

@@ -38,7 +38,7 @@ def test_a_job_ends_with_the_parameters_of_mpicode_run(cluster, calm, tmp_path, 
     folder = tmp_path / 'it\'s "5%" of $HOME'
     folder.mkdir()
     path = write_config(folder, "a b")
-    more = ("--launcher", fitting()[0]) if launcher == "srun" else ()
+    more = ("--launcher", fitting()) if launcher == "srun" else ()
     done = cluster.mpicode("submit", path, "--partition", "other", "--wait", *more)
     assert done.code == 0, done.err + logs(path)
     assert done.out.strip().isdigit()
@@ -127,8 +127,10 @@ def test_a_cancelled_job_leaves_whole_files_and_its_run_can_go_on(cluster, calm,
 
 def test_ranks_that_do_not_find_each_other_are_named(cluster, config):
     """A launcher of another MPI starts as many worlds of one rank."""
+    if find_mpirun().vendor != "Open MPI":
+        pytest.skip("this MPI fails by itself under the other kind")
     path = config()
-    done = cluster.mpicode("submit", path, "--wait", "--launcher", fitting()[1])
+    done = cluster.mpicode("submit", path, "--wait", "--launcher", "srun-pmi2")
     assert done.code == 2, done.err
     said = [line for line in logs(path).splitlines() if line.startswith("mpicode: error:")]
     assert len(said) == 1

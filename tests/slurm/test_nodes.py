@@ -10,9 +10,8 @@ from .telling import GROUP, OVER, bits, fitting, logs
 def test_the_master_has_a_node_of_its_own(cluster_of_two, config):
     """Heterogeneous jobs put their parts on different nodes."""
     path = config()
-    launcher, _ = fitting()
     done = cluster_of_two.mpicode(
-        "submit", path, "--wait", "--heterogeneous", "--launcher", launcher
+        "submit", path, "--wait", "--heterogeneous", "--launcher", fitting()
     )
     assert done.code == 0, done.err + logs(path)
     job = done.out.strip()
