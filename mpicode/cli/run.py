@@ -65,11 +65,11 @@ def add_parser(subparsers: Any) -> None:
 
 
 def exit_code(text: str) -> int:
-    """Read a code that a program may exit with."""
+    """Read an exit code for a run that is to be told from others."""
     code = int(text)
-    if not 0 < code < 126:
-        # 0 is success, and from 126 on shells have meanings of their own
-        raise argparse.ArgumentTypeError(f"must be from 1 to 125, got {code}")
+    if not Stopped.exit_code <= code < 126:
+        # those below mean other things, and from 126 on shells have meanings of their own
+        raise argparse.ArgumentTypeError(f"must be from {Stopped.exit_code} to 125, got {code}")
     return code
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, GaveUp
-from ..slurm.options import LAUNCHERS, Launcher, Options
-from .run import add_config_arguments, exit_code, load
+from ..slurm.options import LAUNCHERS, Launcher, Options, elements
+from .run import add_config_arguments, exit_code, load_sweep, with_output
 
 if TYPE_CHECKING:
     from ..config import Config
+    from ..sweep import Sweep
 
 
 def add_parser(subparsers: Any) -> None:
@@ -24,7 +25,7 @@ def add_parser(subparsers: Any) -> None:
         help="hand a run to SLURM",
         description="Write the job script of a run beside its run file, hand it to SLURM and print "
         "the number of the job. When its time is up, or a node fails, the job goes back into the "
-        "queue and resumes.",
+        "queue and resumes. The runs of a [sweep] become an array of jobs.",
         epilog="example: mpicode submit run.toml --time 12:00:00 --sbatch=--mem-per-cpu=4G --wait",
     )
     add_config_arguments(parser)
@@ -111,16 +112,19 @@ def command(options: argparse.Namespace) -> int:
 
     # a problem of the user's own lies beside the configuration
     sys.path.insert(0, str(Path(options.config).resolve().parent))
-    config = load(options)
-    run_file = _run_file(options, config)
-    job = _job(options, config, run_file)
+    sweep = load_sweep(options)
+    array = _array(options, sweep)
+    numbers = [options.element] if array is None else _numbers(array)
+    configs = [sweep.config(number) for number in numbers]
+    complete = [with_output(config, options) for config in configs]
+    path = _script_path(complete[0], array)
+    job = _job(options, configs, path, array)
     text = slurm.script(job)
     if options.print:
         print(text, end="")
         return 0
-    _check_run(config, run_file)
+    _check_runs(sweep, numbers, complete)
     _check_site(job)
-    path = run_file.with_suffix(".sbatch")
     _write(path, text)
     number = slurm.submit(path, _environment())
     print(number, flush=True)
@@ -137,21 +141,48 @@ def _say(text: str) -> None:
     print(f"mpicode: {text}", file=sys.stderr, flush=True)
 
 
-def _run_file(options: argparse.Namespace, config: Config) -> Path:
-    if options.output is not None:
-        return Path(options.output).resolve()
-    if config.output.path is not None:
-        return Path(config.output.path)
-    return Path(Path(options.config).with_suffix(".h5").name).resolve()
+def _array(options: argparse.Namespace, sweep: Sweep) -> str | None:
+    """Return which elements of a sweep to run, in SLURM's words; None for a single run."""
+    if sweep.is_one_run or options.element is not None:
+        if options.array is not None:
+            why = "--element chooses one run" if options.element is not None else "there is one run"
+            raise ConfigError(f"--array: {options.array}, but {why} in {options.config}")
+        return None
+    n, array = len(sweep), options.array or ""
+    if not array or array.startswith("%"):
+        array = f"0-{n - 1}{array}"
+    for part in elements(array):
+        if part[-1] >= n:
+            raise ConfigError(
+                f"--array: element {part[-1]}, but [sweep] of {options.config} has the elements "
+                f"0 to {n - 1}"
+            )
+    return array
 
 
-def _job(options: argparse.Namespace, config: Config, run_file: Path) -> Options:
+def _numbers(array: str) -> list[int]:
+    return sorted({number for part in elements(array) for number in part})
+
+
+def _script_path(config: Config, array: str | None) -> Path:
+    """Return where the script goes: ``NAME.sbatch`` beside ``NAME.h5``, or ``NAME-K.h5``."""
+    assert config.output.path is not None
+    run_file = Path(config.output.path)
+    if array is not None:
+        stem = run_file.stem.removesuffix(f"-{config.element.number}")
+        run_file = run_file.with_name(f"{stem}{run_file.suffix}")
+    return run_file.with_suffix(".sbatch")
+
+
+def _job(
+    options: argparse.Namespace, configs: list[Config], path: Path, array: str | None
+) -> Options:
     """Put together what is said of the job; `Options` checks the rest of it."""
-    ranks = config.run.n_workers + 1
+    ranks = max(config.run.n_workers for config in configs) + 1
     n_tasks = ranks if options.ntasks is None else options.ntasks
     launcher: Launcher = options.launcher or ("srun-pmix" if options.heterogeneous else "mpirun")
     _check_tasks(n_tasks, ranks, launcher)
-    keeps = config.checkpoint.keep > 0
+    keeps = all(config.checkpoint.keep > 0 for config in configs)
     if options.requeue and not keeps:
         raise ConfigError(
             "checkpoint.keep: 0, but a job that goes back into the queue goes on from a "
@@ -162,10 +193,15 @@ def _job(options: argparse.Namespace, config: Config, run_file: Path) -> Options
         arguments += ["-n", str(options.workers)]
     for change in options.set:
         arguments += ["--set", change]
+    if options.element is not None:
+        arguments += ["--element", str(options.element)]
+    if options.output is not None or all(config.output.path is None for config in configs):
+        run_file = Path(options.output or Path(options.config).with_suffix(".h5").name)
+        arguments += ["-o", str(run_file.resolve())]
     return Options(
-        arguments=(*arguments, "-o", str(run_file)),
-        name=run_file.stem,
-        folder=str(run_file.parent),
+        arguments=tuple(arguments),
+        name=path.stem,
+        folder=str(path.parent),
         n_tasks=n_tasks,
         cpus_per_task=options.cpus_per_task,
         nodes=options.nodes,
@@ -173,7 +209,7 @@ def _job(options: argparse.Namespace, config: Config, run_file: Path) -> Options
         partition=options.partition,
         account=options.account,
         dependency=options.dependency,
-        array=options.array,
+        array=array,
         requeue=options.requeue,
         resume=keeps,
         heterogeneous=options.heterogeneous,
@@ -199,13 +235,21 @@ def _check_tasks(n_tasks: int, ranks: int, launcher: str) -> None:
         _say(f"{ranks} ranks share the cores of {n_tasks} tasks")
 
 
-def _check_run(config: Config, run_file: Path) -> None:
-    """Raise for what the run would say after its time in the queue."""
+def _check_runs(sweep: Sweep, numbers: list[Any], configs: list[Config]) -> None:
+    """Raise for what the runs would say after their time in the queue."""
     from ..train.setup import build
+    from .elements import checked, see_files_apart
 
-    build(config).close()
-    if not run_file.parent.is_dir():
-        raise ConfigError(f"output.path: there is no folder {run_file.parent}")
+    if len(configs) == 1:
+        build(configs[0]).close()
+    else:
+        for number in numbers:
+            checked(sweep, number)
+        see_files_apart(dict(zip(numbers, configs, strict=True)))
+    for config in configs:
+        folder = Path(config.output.path or "").parent
+        if not folder.is_dir():
+            raise ConfigError(f"output.path: there is no folder {folder}")
 
 
 def _check_site(job: Options) -> None:

@@ -101,6 +101,8 @@ class Options:
         self._check_launcher()
         for text in (self.name, self.folder, self.partition or "", self.account or "", *self.more):
             _check_text(text)
+        for argument in (*self.arguments, *self.before):
+            _check_printable(argument)
         for option in self.more:
             if not re.fullmatch(r"--[a-z].*", option):
                 raise ConfigError(f"--sbatch: {option!r} is none, e.g. --sbatch=--qos=long")
@@ -171,8 +173,11 @@ def _check_nodes(nodes: str, n_tasks: int) -> None:
 
 def _check_text(text: str) -> None:
     """Raise `ConfigError` for what cannot stand in a line that sbatch reads."""
-    if not text.isprintable() or "\\" in text:
-        raise ConfigError(
-            f"{text!r}: a script for sbatch can have no backslash, and nothing that cannot be "
-            "printed, in names and paths"
-        )
+    _check_printable(text)
+    if "\\" in text:
+        raise ConfigError(f"{text!r}: sbatch takes no backslash in names and paths")
+
+
+def _check_printable(text: str) -> None:
+    if not text.isprintable():
+        raise ConfigError(f"{text!r}: a script can have nothing in it that cannot be printed")

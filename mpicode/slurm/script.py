@@ -41,6 +41,8 @@ threads=${SLURM_CPUS_PER_TASK:-1}
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-$threads}"
 export OPENBLAS_NUM_THREADS="${OPENBLAS_NUM_THREADS:-$threads}"
 export MKL_NUM_THREADS="${MKL_NUM_THREADS:-$threads}"
+# ranks on other nodes get the environment of this script, even where the job itself got none
+unset SLURM_EXPORT_ENV
 """
 
 _WAIT = """\

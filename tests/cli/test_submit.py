@@ -6,7 +6,7 @@ import pytest
 
 from mpicode.cli import main
 
-from ..mpi.digits import write_config
+from ..mpi.digits import DIGITS, write_config
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_the_script_is_beside_the_run_and_the_number_on_stdout(submit, tmp_path)
         (["--set", "code.n_stragglers=7"], "code.n_stragglers: "),
         (["--set", "run.workers=7"], "run.workers: no such key"),
         (["-o", "nowhere/run.h5"], "output.path: there is no folder "),
-        (["-o", "a\\b.h5"], "a script for sbatch can have no backslash"),
+        (["-o", "a\\b.h5"], "sbatch takes no backslash in names and paths"),
     ],
 )
 def test_nonsense_is_one_line_before_anything_is_submitted(submit, tmp_path, arguments, says):
@@ -122,3 +122,71 @@ def test_without_checkpoints_a_job_does_not_resume(submit):
     code, out, _ = submit("--no-requeue", "--set", "checkpoint.keep=0", "--print")
     assert code == 0
     assert "--resume" not in out
+
+
+SWEEP = """
+data.path = "{data}"
+problem.name = "softmax"
+optimizer = {{ name = "gradient-descent", step_size = 0.5 }}
+sweep.list = [{{ "run.n_workers" = 4 }}, {{ "run.n_workers" = 6 }}, {{ "run.n_workers" = 2 }}]
+"""
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    """A sweep of three elements, with 4, 6 and 2 workers."""
+    path = tmp_path / "sweep.toml"
+    path.write_text(SWEEP.format(data=DIGITS))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("given", "array"), [([], "0-2"), (["--array", "%2"], "0-2%2"), (["--array", "0,2"], "0,2")]
+)
+def test_a_sweep_is_an_array(submit, sweep, tmp_path, given, array):
+    code, out, _ = submit("--print", *given, config=sweep)
+    assert code == 0
+    assert f"#SBATCH --array={array}\n" in out
+    assert f"#SBATCH --ntasks={5 if given == ['--array', '0,2'] else 7}\n" in out
+    assert f"#SBATCH --output={tmp_path}/sweep-%A_%a.log\n" in out
+    assert 'mpicode run "$@" --element "$SLURM_ARRAY_TASK_ID" --resume' in out
+    assert f"    set -- {sweep} -o {tmp_path}/sweep.h5\n" in out
+
+
+def test_the_script_of_a_sweep_has_the_name_of_its_run_files(submit, sweep, tmp_path):
+    (tmp_path / "runs").mkdir()
+    program(tmp_path, "sbatch", "echo 5")
+    more = ("--set", f"output.path={tmp_path}/runs/all.h5")
+    assert submit(*more, config=sweep)[:2] == (0, "5\n")
+    assert (tmp_path / "runs" / "all.sbatch").exists()
+    code, out, _ = submit(*more, "--element", "1", "--print", config=sweep)
+    assert code == 0
+    assert "#SBATCH --job-name=all-1\n" in out
+    assert "#SBATCH --array" not in out
+    assert "--element 1\n" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--array", "1-3"], "--array: element 3, but [sweep] of "),
+        (["--array", "soon"], "--array: 'soon' is none"),
+        (["--array", "1", "--element", "1"], "--array: 1, but --element chooses one run"),
+        (["--element", "3"], "--element 3: "),
+        (["--ntasks", "8"], "--ntasks: 8 tasks, but the run has 7 ranks"),
+        (["--set", "code.name=nonsense"], "sweep: element 0 (run.n_workers = 4): "),
+    ],
+)
+def test_nonsense_about_a_sweep(submit, sweep, tmp_path, arguments, says):
+    program(tmp_path, "sbatch", f'touch "{tmp_path}/submitted"; echo 1')
+    code, out, err = submit(*arguments, config=sweep)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("mpicode: error: ")
+    assert says in err
+    assert not (tmp_path / "submitted").exists()
+
+
+def test_an_array_of_one_run(submit):
+    code, _, err = submit("--array", "0-3", "--print")
+    assert code == 2
+    assert "--array: 0-3, but there is one run in run.toml" in err

@@ -102,9 +102,11 @@ def test_what_is_no_dependency(dependency):
         ),
         ({"resume": False}, "--requeue: .* has to resume"),
         ({"more": ("mem=4G",)}, "--sbatch: 'mem=4G' is none"),
-        ({"more": ("--comment=a\nrm -rf",)}, "nothing that cannot be printed"),
+        ({"more": ("--comment=a\nrm -rf",)}, "nothing in it that cannot be printed"),
         ({"folder": "/a\\b"}, "no backslash"),
-        ({"partition": "a\nb"}, "nothing that cannot be printed"),
+        ({"arguments": ("a\udcff.toml",)}, "nothing in it that cannot be printed"),
+        ({"before": ("true\0",)}, "nothing in it that cannot be printed"),
+        ({"partition": "a\nb"}, "nothing in it that cannot be printed"),
     ],
 )
 def test_nonsense_is_refused(options, says):

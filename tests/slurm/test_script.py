@@ -16,7 +16,7 @@ JOBS = Path(__file__).parents[2] / "jobs"
 
 MADE = {
     "run": Options(),
-    "array": Options(arguments=("jobs/sweep.toml",), array="0-5"),
+    "array": Options(arguments=("jobs/sweep.toml",), array="0-7"),
     "heterogeneous": Options(heterogeneous=True, launcher="srun-pmix"),
 }
 OTHERS = {
