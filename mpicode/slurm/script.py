@@ -202,9 +202,10 @@ def _end(options: Options) -> str:
         return 'exit "$code"\n'
     saved = options.interrupted_exit_code
     return f"""\
-# {saved}: saved. Above 128: ended by the signal before it could listen, or by force.
-if [ "$requeue" = yes ] && {{ [ "$code" -eq {saved} ] || [ "$code" -gt 128 ]; }} &&
-    [ "${{SLURM_RESTART_COUNT:-0}}" -lt {_MOST_REQUEUES} ]; then
+# {saved}: saved. Above 128: ended by the signal before it could listen, or by force. Below 0: bash
+# lost it, because the run ended just as the signal came.
+if [ "$requeue" = yes ] && [ "${{SLURM_RESTART_COUNT:-0}}" -lt {_MOST_REQUEUES} ] &&
+    {{ [ "$code" -eq {saved} ] || [ "$code" -gt 128 ] || [ "$code" -lt 0 ]; }}; then
     trap - USR1 TERM
     scontrol requeue "$SLURM_JOB_ID" && sleep 300 # until the scheduler ends it
 fi
