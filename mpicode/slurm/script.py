@@ -7,8 +7,9 @@ in it for a reason that one cannot see:
   is therefore in the background, for a shell does not run its traps while it waits for a command.
 * A requeued job is killed some time after ``scontrol requeue`` returns; until then it must not
   end, or the job is over.
-* Only SIGUSR1 puts the job back into the queue. SIGTERM comes from ``scancel``, or from a
-  preemption, whose job the scheduler requeues itself.
+* Whatever stopped the run (a signal, a host out of reach), the job goes back into the queue,
+  but for SIGTERM: that comes from ``scancel``, or from a preemption, after which the scheduler
+  requeues by itself.
 """
 
 from __future__ import annotations
@@ -176,9 +177,9 @@ trap '{save}' USR1 TERM
 # job goes back into the queue, to resume. Upon SIGTERM (cancelled, preempted) it saves, too.
 run=
 asked=no
-requeue=no
-trap 'requeue=yes; {save}' USR1
-trap '{save}' TERM
+cancelled=no
+trap '{save}' USR1
+trap 'cancelled=yes; {save}' TERM
 """
 
 
@@ -204,8 +205,10 @@ def _end(options: Options) -> str:
     return f"""\
 # {saved}: saved. Above 128: ended by the signal before it could listen, or by force. Below 0: bash
 # lost it, because the run ended just as the signal came.
-if [ "$requeue" = yes ] && [ "${{SLURM_RESTART_COUNT:-0}}" -lt {_MOST_REQUEUES} ] &&
-    {{ [ "$code" -eq {saved} ] || [ "$code" -gt 128 ] || [ "$code" -lt 0 ]; }}; then
+again=no
+if [ "$code" -eq {saved} ]; then again=yes; fi
+if [ "$code" -gt 128 ] || [ "$code" -lt 0 ]; then again=$asked; fi
+if [ "$again$cancelled" = yesno ] && [ "${{SLURM_RESTART_COUNT:-0}}" -lt {_MOST_REQUEUES} ]; then
     trap - USR1 TERM
     scontrol requeue "$SLURM_JOB_ID" && sleep 300 # until the scheduler ends it
 fi

@@ -144,12 +144,13 @@ WARN = 'trap "exit {code}" USR1; kill -USR1 "$PPID"; while :; do sleep 0.01; don
         (WARN.format(code=4), "", False),
         (WARN.format(code=0), "", False),
         (WARN.replace("kill -USR1", "kill -TERM").format(code=85), "", False),
-        ("exit 85", "", False),
+        ("exit 85", "", True),
+        ("kill -USR1 $$", "", False),
         ("exit 3", "", False),
     ],
     ids=[
         "saved", "for the 100th time", "too often", "by force", "before it could listen",
-        "gave up", "done meanwhile", "cancelled", "signalled by others", "failed",
+        "gave up", "done meanwhile", "cancelled", "out of reach of a host", "died", "failed",
     ],
 )  # fmt: skip
 def test_who_goes_back_into_the_queue(tmp_path, says, restarts, requeued):
@@ -157,7 +158,7 @@ def test_who_goes_back_into_the_queue(tmp_path, says, restarts, requeued):
     code, out = run_script(tmp_path, Options(), says, **environment)
     assert out == ("scontrol requeue 7\n" if requeued else "")
     if not requeued:
-        wanted = says.partition("exit ")[2].partition('"')[0]
+        wanted = says.partition("exit ")[2].partition('"')[0] or 128 + signal.SIGUSR1
         assert code == int(wanted)
 
 
