@@ -31,6 +31,10 @@ class GaveUp(MpicodeError, RuntimeError):
     exit_code = 4
 
 
+class Stopped(GaveUp):
+    """A signal asked the run to save and end; it can be resumed."""
+
+
 class NotDecodable(GaveUp):
     """What arrived does not determine the answer."""
 

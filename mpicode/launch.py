@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from .errors import ConfigError
 from .facts import physical_cores, vendor_and_version
-from .supervise import run_job
+from .supervise import SECONDS_TO_SAVE, run_job
 from .watch import status_of_job, tell_exit_code
 
 __all__ = [
@@ -239,12 +239,14 @@ def launch(
     *,
     survive: bool = True,
     limit_seconds: float | None = None,
+    seconds_to_save: float = SECONDS_TO_SAVE,
 ) -> int:
     """Run ``mpicode ARGUMENTS`` on ``n_ranks`` ranks under our own mpirun; return its exit code.
 
     With ``survive`` the job goes on when a worker dies, if this MPI can do that.
 
-    How it is stopped, and that nothing of it stays behind, is said in `mpicode.supervise`.
+    How it is stopped, what ``seconds_to_save`` is, and that nothing of it stays behind, is said in
+    `mpicode.supervise`.
     Raises `ConfigError` where no mpirun can be found or started, `GaveUp` after ``limit_seconds``.
     """
     mpirun = find_mpirun()
@@ -255,6 +257,8 @@ def launch(
         env.setdefault("PRTE_MCA_oob_tcp_keepalive_time", "0")
     allocated = "SLURM_JOB_ID" in env
     slots = int(env["SLURM_NTASKS"]) if allocated and "SLURM_NTASKS" in env else physical_cores()
+    # ranks of several cores must not be bound to the one that mpirun would give each
+    one_core_each = env.get("SLURM_CPUS_PER_TASK", "1") == "1"
     handed_on = (*_THREAD_VARIABLES, TTY_VARIABLE, "COLUMNS")
     command = command_line(
         mpirun,
@@ -262,8 +266,14 @@ def launch(
         arguments,
         python=sys.executable,
         slots=slots,
-        allocated=allocated,
+        allocated=allocated and one_core_each,
         survive=survive,
         variables=[name for name in handed_on if name in env],
     )
-    return run_job(command, env, limit_seconds=limit_seconds, survive=survive)
+    return run_job(
+        command,
+        env,
+        limit_seconds=limit_seconds,
+        seconds_to_save=seconds_to_save,
+        survive=survive,
+    )

@@ -41,7 +41,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .errors import ConfigError, GaveUp
 from .watch import (
@@ -63,7 +63,9 @@ _STOP_REQUESTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 _PLACE = "PRTE_MCA_prte_local_tmpdir_base"
 _PLACES = {_PLACE, "PRTE_MCA_prte_tmpdir_base"}
 
-_SECONDS_TO_SAVE = 20.0
+#: How long a job may take to save and end, once it was asked to.
+SECONDS_TO_SAVE = 20.0
+
 _SECONDS_TO_TERMINATE = 2.0
 
 
@@ -72,29 +74,40 @@ def run_job(
     environment: Mapping[str, str],
     *,
     limit_seconds: float | None = None,
+    seconds_to_save: float = SECONDS_TO_SAVE,
     survive: bool = False,
 ) -> int:
     """Run ``command`` and return the exit code of its rank 0.
 
-    The first SIGINT, SIGTERM or SIGHUP asks the job to save and end; a second one, or 20 s without
-    an end, ends it by force, and then the code is 128 + the number of the first signal. `GaveUp` is
-    raised if the job needs more than ``limit_seconds``. When this returns, no process of the job is
-    alive on this host. Dies the caller itself, even by SIGKILL, the job is ended too (Linux).
+    The first SIGINT, SIGTERM, SIGHUP or SIGUSR1 asks the job to save and end; a second one, or
+    ``seconds_to_save`` without an end, ends it by force, and then the code is 128 + the number of
+    the first signal. SIGUSR1 as the second does nothing: it never means force, and a scheduler that
+    signals each process of a job brings it once more. `GaveUp` is raised if the job needs more than
+    ``limit_seconds``. When this returns, no process of the job is alive on this host. Dies the
+    caller itself, even by SIGKILL, the job is ended too (Linux).
 
     With ``survive`` the job goes on when a rank dies. One whose start is spoilt by a death is
     started once more; `GaveUp` is raised if that is in vain too, or if rank 0 has died.
     """
+    limits = _Limits(limit_seconds, seconds_to_save)
     try:
-        return _run_once(command, environment, limit_seconds, survive)
+        return _run_once(command, environment, limits, survive)
     except StartSpoilt as error:
         print(f"mpicode: {error}; starting once more", file=sys.stderr, flush=True)
-    return _run_once(command, environment, limit_seconds, survive)
+    return _run_once(command, environment, limits, survive)
+
+
+class _Limits(NamedTuple):
+    """How long a job may take in all, and to save and end once it was asked to."""
+
+    seconds: float | None
+    to_save: float
 
 
 def _run_once(
     command: Sequence[str],
     environment: Mapping[str, str],
-    limit_seconds: float | None,
+    limits: _Limits,
     survive: bool,
 ) -> int:
     folder = Path(tempfile.mkdtemp(prefix="mpicode-"))
@@ -103,7 +116,7 @@ def _run_once(
     # an mpirun that has to be killed, because a host is out of reach, removes nothing itself
     ours = {} if _PLACES & environment.keys() else {_PLACE: str(folder)}
     variables = {**environment, **ours, STATUS_VARIABLE: str(status)}
-    job = _Job(command, variables, limit_seconds, watch)
+    job = _Job(command, variables, limits, watch)
     try:
         returned = job.run()
         end_processes(str(status))
@@ -117,7 +130,7 @@ def _run_once(
         if job.stopped_by is None and watch is not None:
             watch.raise_if_lost(returned)
         if job.stopped_by is None and told is None and job.forced:
-            raise GaveUp(f"{command[0]} did not end within {limit_seconds:g} s and was stopped")
+            raise GaveUp(f"{command[0]} did not end within {limits.seconds:g} s and was stopped")
         died = returned > 128 or were_all_present(status)
         if job.stopped_by is None and told is None and died:
             raise GaveUp(
@@ -149,7 +162,7 @@ class _Job:
         self,
         command: Sequence[str],
         environment: Mapping[str, str],
-        limit_seconds: float | None,
+        limits: _Limits,
         watch: Watch | None,
     ) -> None:
         self.stopped_by: int | None = None
@@ -157,7 +170,8 @@ class _Job:
         self.outlived = False  # mpirun has ended, rank 0 has not
         self._command = command
         self._environment = environment
-        self._deadline = None if limit_seconds is None else time.monotonic() + limit_seconds
+        self._seconds_to_save = limits.to_save
+        self._deadline = None if limits.seconds is None else time.monotonic() + limits.seconds
         self._watch = watch
         self._child: subprocess.Popen[bytes]
 
@@ -189,7 +203,7 @@ class _Job:
             return False
         if not self.outlived:
             self.outlived = True
-            self._deadline = time.monotonic() + _SECONDS_TO_SAVE
+            self._deadline = time.monotonic() + self._seconds_to_save
         return True
 
     def _next_look(self) -> float | None:
@@ -200,10 +214,11 @@ class _Job:
 
     def _stop(self, number: int) -> None:
         if self.stopped_by is not None or self.forced:
-            self._press()
+            if number != signal.SIGUSR1:
+                self._press()
             return
         self.stopped_by = number
-        self._send(STOP_SIGNAL, _SECONDS_TO_SAVE)
+        self._send(STOP_SIGNAL, self._seconds_to_save)
         if number == signal.SIGINT:
             os.write(2, b"\nmpicode: saving; press Ctrl-C again to end at once\n")
 

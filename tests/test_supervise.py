@@ -36,6 +36,13 @@ def save(number, frame):
     sys.exit(0)
 if how == "polite":
     signal.signal(signal.SIGUSR1, save)
+if how == "slow":
+    def save_slowly(number, frame):
+        print("saves", flush=True)
+        while not os.path.exists("go on"):
+            time.sleep(0.01)
+        save(number, frame)
+    signal.signal(signal.SIGUSR1, save_slowly)
 if how in ("deaf", "killed with us"):
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 if how == "deaf":
@@ -144,6 +151,17 @@ def test_the_first_signal_lets_the_job_save(job, number):
     assert not alive(pid)
 
 
+def test_a_scheduler_that_asks_twice_does_not_end_a_job_that_saves(job, tmp_path):
+    process = job("slow")
+    assert process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout.readline() == "saves\n"
+    process.send_signal(signal.SIGUSR1)
+    (tmp_path / "go on").touch()
+    out, _ = process.communicate(timeout=SECONDS)
+    assert (out, process.returncode) == ("saved\n", 4)
+
+
 def test_more_signals_end_a_job_that_does_not_listen(job):
     process = job("deaf")
     pid = int(process.stdout.readline())
@@ -215,10 +233,10 @@ def test_mpirun_may_end_before_rank_0(command, capfd, ended, told):
     assert capfd.readouterr().err == ""
 
 
-def test_rank_0_has_so_long_to_save_where_mpirun_has_ended(command, monkeypatch):
-    monkeypatch.setattr("mpicode.supervise._SECONDS_TO_SAVE", 0.5)
+def test_rank_0_has_so_long_to_save_where_mpirun_has_ended(command):
+    held = command("leaves its rank 0 behind", 0, -1)
     with pytest.raises(GaveUp, match=r"ended before the master did, .* and with it the job"):
-        run_job(command("leaves its rank 0 behind", 0, -1), os.environ, survive=True)
+        run_job(held, os.environ, survive=True, seconds_to_save=0.5)
 
 
 def test_nothing_stays_of_an_mpirun_that_removes_nothing_itself(command, tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..config import Config
@@ -20,7 +21,7 @@ _NOT_BY_SIGNAL = {0, 1, ConfigError.exit_code, DataError.exit_code}
 def show(sweep: Sweep) -> int:
     """Say what each element changes; return 0 where all can be run."""
     for element in range(len(sweep)):
-        _checked(sweep, element)
+        checked(sweep, element)
         _tell(sweep, element)
     return 0
 
@@ -30,8 +31,8 @@ def run_all(sweep: Sweep, options: argparse.Namespace) -> int:
 
     One that fails does not keep the others from running; one that is interrupted does.
     """
-    configs = [with_output(_checked(sweep, k), options) for k in range(len(sweep))]
-    _see_files_apart(configs)
+    configs = [with_output(checked(sweep, k), options) for k in range(len(sweep))]
+    see_files_apart(dict(enumerate(configs)))
     codes = []
     for element, config in enumerate(configs):
         _tell(sweep, element)
@@ -57,11 +58,11 @@ def _say(text: str) -> None:
     print(f"mpicode: {text}", file=sys.stderr, flush=True)
 
 
-def _see_files_apart(configs: list[Config]) -> None:
-    """Raise `ConfigError` where two elements would write the same file or folder."""
+def see_files_apart(configs: Mapping[int, Config]) -> None:
+    """Raise `ConfigError` where two elements, by their numbers, would write the same file."""
     for table in ("output", "checkpoint"):
         whose: dict[str, int] = {}
-        for element, config in enumerate(configs):
+        for element, config in configs.items():
             path = getattr(config, table).path
             if path is not None and whose.setdefault(path, element) != element:
                 raise ConfigError(
@@ -91,7 +92,7 @@ def _was_interrupted(config: Config, code: int, before: tuple[int, int] | None) 
     return bool(read_run(config.output.path).attrs["outcome"] == "interrupted")
 
 
-def _checked(sweep: Sweep, element: int) -> Config:
+def checked(sweep: Sweep, element: int) -> Config:
     """Return the configuration of an element after a check that goes as far as the run's own."""
     from ..train.setup import build
 

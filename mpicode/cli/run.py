@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..config import Config
-from ..errors import ConfigError, GaveUp
+from ..errors import ConfigError, GaveUp, Stopped
 from ..sweep import Sweep, numbered
 
 if TYPE_CHECKING:
@@ -41,11 +42,43 @@ def add_parser(subparsers: Any) -> None:
         "file, or checkpoint.path); begin where there is none",
     )
     parser.add_argument(
+        "--interrupted-exit-code",
+        type=exit_code,
+        default=Stopped.exit_code,
+        metavar="CODE",
+        help="exit code of a run that a signal asked to save and end, so that a job script can "
+        "tell it from one that gave up (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--grace",
+        type=seconds,
+        metavar="SECONDS",
+        help="most time such a run may take to save, before the mpirun that was started here ends "
+        "it by force (default: 20)",
+    )
+    parser.add_argument(
         "--list",
         action="store_true",
         help="check all runs that [sweep] describes, say what each changes, and run none",
     )
     parser.set_defaults(command=command)
+
+
+def exit_code(text: str) -> int:
+    """Read an exit code for a run that is to be told from others."""
+    code = int(text)
+    if not Stopped.exit_code <= code < 126:
+        # those below mean other things, and from 126 on shells have meanings of their own
+        raise argparse.ArgumentTypeError(f"must be from {Stopped.exit_code} to 125, got {code}")
+    return code
+
+
+def seconds(text: str) -> float:
+    """Read a length of time."""
+    value = float(text)
+    if not 0.0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be above 0 and finite, got {text}")
+    return value
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
@@ -97,15 +130,19 @@ def command(options: argparse.Namespace) -> int:
 def run_one(config: Config, options: argparse.Namespace) -> int:
     """Run, here or by starting mpirun; nobody has started us for it."""
     from .. import launch
+    from ..supervise import SECONDS_TO_SAVE
 
     config = with_output(config, options)
     if options.simulate:
-        return _simulated(config, options.resume)
+        return _simulated(config, options)
     done = _checked(config, options.resume)
     if done is not None:
-        return _finish(done)
+        return _finish(done, options)
     return launch.launch(
-        config.run.n_workers + 1, ["run", *_arguments(options)], survive=config.faults.survive
+        config.run.n_workers + 1,
+        ["run", *_arguments(options)],
+        survive=config.faults.survive,
+        seconds_to_save=SECONDS_TO_SAVE if options.grace is None else options.grace,
     )
 
 
@@ -151,10 +188,11 @@ def _arguments(options: argparse.Namespace) -> list[str]:
         arguments += ["--element", str(options.element)]
     if options.resume:
         arguments.append("--resume")
+    arguments += ["--interrupted-exit-code", str(options.interrupted_exit_code)]
     return arguments
 
 
-def _simulated(config: Config, resume: bool) -> int:
+def _simulated(config: Config, options: argparse.Namespace) -> int:
     from ..train import run
     from ..train.progress import Progress
     from .signals import StopRequest
@@ -166,13 +204,13 @@ def _simulated(config: Config, resume: bool) -> int:
             None,
             recorders=[progress],
             interrupted=StopRequest(),
-            resume=resume,
+            resume=options.resume,
             say=progress.say,
         )
     finally:
         progress.close()
     assert result is not None
-    return _finish(result)
+    return _finish(result, options)
 
 
 def _joined(options: argparse.Namespace, by: Launcher) -> int:
@@ -197,7 +235,7 @@ def _joined(options: argparse.Namespace, by: Launcher) -> int:
         _leave_spoilt()
     if wrong is not None:
         return launch.leave(_told_once(by.rank, wrong, error), by.rank)
-    code = _serve(config, comm) if comm.rank > 0 else _lead(config, comm, options.resume)
+    code = _serve(config, comm) if comm.rank > 0 else _lead(config, comm, options)
     if mpi.survives():
         # a rank that dies while others are in MPI_Finalize makes them hang there: nobody goes there
         sys.stdout.flush()
@@ -277,7 +315,7 @@ def _say_bug(rank: int, error: BaseException) -> None:
     )
 
 
-def _lead(config: Config, comm: Intracomm, resume: bool) -> int:
+def _lead(config: Config, comm: Intracomm, options: argparse.Namespace) -> int:
     """Be the master."""
     from .. import launch
     from ..errors import MpicodeError
@@ -300,33 +338,33 @@ def _lead(config: Config, comm: Intracomm, resume: bool) -> int:
             comm,
             recorders=[progress],
             interrupted=lambda: stop() or orphaned(),
-            resume=resume,
+            resume=options.resume,
             say=progress.say,
         )
         assert result is not None
         progress.close()
         silent = result.silent
-        exit_code = _finish(result)
+        code = _finish(result, options)
     except mpi.StartFailed:
         _leave_spoilt()
     except MpicodeError as error:
         progress.close()
-        exit_code = report_error(error)
+        code = report_error(error)
         silent = list(error.silent)
     except (Exception, SystemExit) as error:
         progress.close()
         _say_bug(comm.rank, error)
-        exit_code = 1
+        code = 1
         silent = [-1]  # nothing is known of the others
-    left = launch.leave(exit_code, comm.rank)
+    left = launch.leave(code, comm.rank)
     if silent:
         # somebody hangs or is stopped: MPI_Finalize would wait for it
         sys.stderr.flush()
-        mpi.abort(exit_code)
+        mpi.abort(code)
     return left
 
 
-def _finish(result: Result) -> int:
+def _finish(result: Result, options: argparse.Namespace) -> int:
     """Print the closing summary; return the exit code."""
     from . import say_error
     from .summary import summary
@@ -335,5 +373,7 @@ def _finish(result: Result) -> int:
         print(line, file=sys.stderr)
     if result.error is not None:
         say_error(result.error)
+        if isinstance(result.error, Stopped):
+            return int(options.interrupted_exit_code)
         return result.error.exit_code
     return 0

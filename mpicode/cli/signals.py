@@ -9,7 +9,11 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
 class StopRequest:
-    """Call it to ask whether a signal has come; the second one is no longer held back."""
+    """Call it to ask whether a signal has come.
+
+    A Ctrl-C after that is no longer held back. SIGTERM and SIGUSR1 are: a scheduler that ends a job
+    signals each process of it, and the launcher that hands on what it got does so once more.
+    """
 
     def __init__(self) -> None:
         self._signal: int | None = None
@@ -22,8 +26,7 @@ class StopRequest:
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
         self._signal = number
-        for each in ENDING:
-            signal.signal(each, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def ignore() -> None:

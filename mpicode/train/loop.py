@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config import Run
-from ..errors import GaveUp
+from ..errors import GaveUp, Stopped
 from ..pool import WorkerPool
 from ..problems import Problem
 from .checkpoints import NoCheckpoints, State
@@ -199,7 +199,7 @@ def train(
     except Interrupted:
         with contextlib.suppress(GaveUp):
             _keep(good, optimizer.answer(x), len(history.get("loss", ())))
-        result.error = GaveUp("interrupted by a signal; the state so far is saved")
+        result.error = Stopped("interrupted by a signal; the state so far is saved")
         result.outcome = "interrupted"
     except GaveUp as error:
         result.error = error
