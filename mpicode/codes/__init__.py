@@ -34,6 +34,7 @@ from .gradient.fractional_repetition import FractionalRepetition
 from .gradient.graph import Graph
 from .gradient.ignore_stragglers import IgnoreStragglers
 from .gradient.kadhe import Kadhe
+from .gradient.lwpd import Lwpd
 from .gradient.munim_diagonal import MunimDiagonal
 from .gradient.munim_nullspace import MunimNullspace
 from .gradient.partial_stragglers import PartialStragglers
@@ -77,6 +78,7 @@ CODES: Registry[GradientCode | DataCode] = Registry(
         ReedSolomon,
         PartialStragglers,
         YeAbbe,
+        Lwpd,
         Berrut,
         LeTCC,
         Lagrange,

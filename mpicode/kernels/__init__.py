@@ -66,6 +66,7 @@ try:
     if os.environ.get("MPICODE_PLAIN_KERNELS") == "1":
         raise ImportError("the plain kernels were asked for")
     from ._modular import modular_combine, modular_dot, modular_transpose_dot
+    from ._packing import frame_energy, sphere_step
     from ._residuals import logistic_residual, softmax_residual
     from ._segments import combine_segments
     from ._sparse import csr_dot, csr_transpose_accumulate
@@ -81,11 +82,13 @@ except ImportError:
         csr_dot,
         csr_transpose_accumulate,
         csr_transpose_segments,
+        frame_energy,
         logistic_residual,
         modular_combine,
         modular_dot,
         modular_transpose_dot,
         softmax_residual,
+        sphere_step,
     )
 
     COMPILED = False
@@ -99,9 +102,11 @@ __all__ = [
     "csr_dot",
     "csr_transpose_accumulate",
     "csr_transpose_segments",
+    "frame_energy",
     "logistic_residual",
     "modular_combine",
     "modular_dot",
     "modular_transpose_dot",
     "softmax_residual",
+    "sphere_step",
 ]

@@ -5,7 +5,15 @@ import pytest
 
 from mpicode.kernels import plain
 
-MODULES = ("_sums", "_segments", "_sparse_segments", "_sparse", "_residuals", "_modular")
+MODULES = (
+    "_sums",
+    "_segments",
+    "_sparse_segments",
+    "_sparse",
+    "_residuals",
+    "_modular",
+    "_packing",
+)
 NAMES = (
     "combine",
     "combine_segments",
@@ -18,6 +26,8 @@ NAMES = (
     "modular_dot",
     "modular_transpose_dot",
     "softmax_residual",
+    "frame_energy",
+    "sphere_step",
 )
 
 

@@ -1,0 +1,30 @@
+"""Light rows that share as little as possible, and what is known of them."""
+
+from .anneal import POWERS
+from .pack import FLOOR, pack
+from .quality import (
+    Survivors,
+    coherence,
+    frame_potential,
+    least_potential,
+    one_step_error,
+    orthoplex_bound,
+    shared_information,
+    survivors,
+    welch_bound,
+)
+
+__all__ = [
+    "FLOOR",
+    "POWERS",
+    "Survivors",
+    "coherence",
+    "frame_potential",
+    "least_potential",
+    "one_step_error",
+    "orthoplex_bound",
+    "pack",
+    "shared_information",
+    "survivors",
+    "welch_bound",
+]

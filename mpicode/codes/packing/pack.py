@@ -1,0 +1,82 @@
+"""Packings of light unit rows: lines of real projective space, as far apart as can be found."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import ConfigError
+from .anneal import POWERS, Pattern, anneal, scattered
+from .supports import balanced_supports
+
+Matrix = npt.NDArray[np.float64]
+
+FLOOR = 0.5
+STARTS = 16
+
+# Pairs of numbers in one column that the annealing goes over in every step: 0.2 s with so many.
+MOST_MEETINGS = 2**27
+
+
+def pack(
+    weights: npt.ArrayLike,
+    n_columns: int,
+    *,
+    floor: float = FLOOR,
+    seed: int = 0,
+    starts: int = STARTS,
+    powers: tuple[int, ...] = POWERS,
+) -> Matrix:
+    """Return unit rows whose largest cosine, the coherence, is small, (n_rows, n_columns).
+
+    weights : (n_rows,), the numbers of each row that are not 0, 1 to n_columns
+    floor   : each of these is at least floor / sqrt(weight) in magnitude, 0 to 1
+    starts  : the best of so many random beginnings is kept
+    powers  : 1, 2, 4 ...: p of the energies, see `anneal`
+
+    Any two codewords ``a G`` and ``b G`` share ``-log(sin angle)`` of information per number of
+    theirs if G is isotropic and Gaussian, so the worst pair of any set of survivors shares no more
+    than the coherence says. The columns of the rows are balanced (`balanced_supports`). The same
+    bits on every machine: nothing but sums, products, quotients and square roots in a fixed order,
+    and random integers.
+    """
+    sizes = checked_weights(weights, n_columns)
+    if not 0.0 <= floor <= 1.0:
+        raise ConfigError(f"code.floor: wants 0 to 1, got {floor}")
+    meetings = int(sizes.sum()) ** 2 // (2 * n_columns)
+    if meetings > MOST_MEETINGS:
+        raise ConfigError(
+            f"code.weight: {len(sizes)} rows with {int(sizes.sum())} numbers on {n_columns} "
+            f"columns meet {meetings:.1e} times, more than the {MOST_MEETINGS:.1e} a packing takes"
+        )
+    best, least = None, np.inf
+    for start in range(starts):
+        rng = np.random.default_rng([seed, len(sizes), n_columns, start])
+        pattern = Pattern.of(balanced_supports(sizes, n_columns, rng), n_columns)
+        values = anneal(pattern, scattered(pattern, floor, rng), floor, powers)
+        coherence = pattern.coherence(values)
+        if coherence < least:
+            best, least = pattern.matrix(values), coherence
+    assert best is not None
+    return facing(best)
+
+
+def facing(rows: Matrix) -> Matrix:
+    """Return the rows with the sign that makes the first number of each positive: the same lines."""
+    first = rows[np.arange(len(rows)), np.argmax(rows != 0, axis=1)]
+    faced: Matrix = rows * np.copysign(1.0, first)[:, None] + 0.0
+    return faced
+
+
+def checked_weights(weights: npt.ArrayLike, n_columns: int) -> npt.NDArray[np.intp]:
+    """Return the weights as an array; `ConfigError` for one that a row cannot have."""
+    sizes = np.asarray(weights)
+    if sizes.ndim != 1 or not sizes.size or sizes.dtype.kind not in "iu":
+        raise ConfigError(f"code.weight: wants a whole number for each row, got {weights!r}")
+    wrong = sizes[(sizes < 1) | (sizes > n_columns)]
+    if wrong.size:
+        raise ConfigError(
+            f"code.weight: {wrong[0]} of {n_columns} segments cannot be in a message; "
+            f"wants 1 to {n_columns}"
+        )
+    return sizes.astype(np.intp)
