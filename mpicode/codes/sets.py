@@ -92,6 +92,8 @@ def _chain(
                 needed[blocks[worker]] -= 1
         # Never again one that is gone.
         needed[needed == 0] = len(blocks) + 1
-        if len(lost) == len(blocks):
-            return np.arange(size)
+        if needed.min() > len(blocks):
+            # who is left holds nothing
+            spare = [worker for worker in range(len(blocks)) if worker not in lost]
+            return np.array(sorted([*lost, *spare][:size]), dtype=np.intp)
         block = int(np.argmin(needed))

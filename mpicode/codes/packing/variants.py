@@ -65,7 +65,9 @@ def rows_of(
 
 def _copies(variant: Variant, n_rows: int, n_columns: int) -> Matrix:
     """Return the identity as often as there are rows for it."""
-    valid = [n_columns] if variant == "identity" else range(n_columns, n_rows + n_columns, n_columns)
+    valid = (
+        [n_columns] if variant == "identity" else range(n_columns, n_rows + n_columns, n_columns)
+    )
     if n_rows not in valid:
         raise ConfigError(
             f"code.n_messages: {n_rows} messages are not what {variant!r} of {n_columns} segments "
