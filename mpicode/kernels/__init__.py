@@ -52,6 +52,20 @@ modular_dot(X, x, prime, out) -> out
 modular_transpose_dot(X, residual, prime, out) -> out
     ``out = X.T @ residual``, under the same rules. residual: (n_rows,) or (n_rows, c); out:
     (n_features,) or (n_features, c).
+frame_energy(values, starts, left, right, power, gradient) -> float
+    ``E = (sum_q rho_q^power)^(1/power)`` over the pairs of rows of a packing, and dE / dvalues into
+    ``gradient``. values, gradient: (n_values,) float64, finite, the numbers of all rows; pair q has
+    ``rho_q = sum_t values[left[t]] * values[right[t]]`` over the terms t from starts[q] to
+    starts[q + 1]. starts: (n_pairs + 1,) int64, from 0 to n_terms; left, right: (n_terms,) int32;
+    power: 2, 4, 8 ... Nothing overflows; cosines that are all 0 have energy and gradient 0.
+sphere_step(values, row_starts, gradient, length, floor, out) -> float
+    A step down the gradient on the product of the rows' unit spheres: the part T of the gradient
+    along the spheres, ``values - length * sqrt(n_rows) / |T| * T``, and of every row what `floor`
+    asks: numbers smaller than floor / sqrt(row length) are set to it, with their sign, and the
+    rest is scaled so that the row is a unit vector, until nothing changes. Returns |T|; where it is
+    0 only the floor is seen to. values, gradient, out: (n_values,) float64, no row of them 0;
+    row_starts: (n_rows + 1,) int64, from 0 to n_values; floor within [0, 1].
+    These two give the same bits on every machine, compiled or not.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -86,7 +87,7 @@ def _meetings(
     first, second = [], []
     by_column = np.lexsort((rows, columns))
     edges = np.searchsorted(columns[by_column], np.arange(n_columns + 1))
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges.tolist()):
         one, other = np.triu_indices(high - low, 1)
         first.append(by_column[low + one])
         second.append(by_column[low + other])

@@ -62,7 +62,7 @@ def pack(
 
 
 def facing(rows: Matrix) -> Matrix:
-    """Return the rows with the sign that makes the first number of each positive: the same lines."""
+    """Return the same lines by rows whose first number is positive."""
     first = rows[np.arange(len(rows)), np.argmax(rows != 0, axis=1)]
     faced: Matrix = rows * np.copysign(1.0, first)[:, None] + 0.0
     return faced

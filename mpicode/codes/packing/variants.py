@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import ConfigError
-from ..checks import nearest
 from .pack import checked_weights, pack
 
 Matrix = npt.NDArray[np.float64]
@@ -46,8 +45,8 @@ def rows_of(
     checked_weights([weight], n_columns)
     if n_rows < n_columns:
         raise ConfigError(
-            f"code.n_messages: {n_rows} messages cannot tell {n_columns} segments apart; wants at "
-            f"least {n_columns}"
+            f"code.n_messages: {n_rows} messages of a block cannot tell its {n_columns} segments "
+            f"apart; wants at least {n_columns}"
         )
     if variant in ("identity", "replicated"):
         return _copies(variant, n_rows, n_columns)
@@ -65,13 +64,12 @@ def rows_of(
 
 def _copies(variant: Variant, n_rows: int, n_columns: int) -> Matrix:
     """Return the identity as often as there are rows for it."""
-    valid = (
-        [n_columns] if variant == "identity" else range(n_columns, n_rows + n_columns, n_columns)
-    )
+    whole = n_rows // n_columns * n_columns
+    valid = [n_columns] if variant == "identity" else [whole, whole + n_columns]
     if n_rows not in valid:
         raise ConfigError(
-            f"code.n_messages: {n_rows} messages are not what {variant!r} of {n_columns} segments "
-            f"has; nearest valid: {nearest(n_rows, [*valid, n_rows + -n_rows % n_columns])}"
+            f"code.n_messages: {variant!r} cannot have {n_rows} messages of {n_columns} segments; "
+            f"nearest valid: {' or '.join(map(str, valid))}"
         )
     return np.tile(np.eye(n_columns), (n_rows // n_columns, 1))
 
