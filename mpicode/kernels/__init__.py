@@ -65,7 +65,15 @@ sphere_step(values, row_starts, gradient, length, floor, out) -> float
     rest is scaled so that the row is a unit vector, until nothing changes. Returns |T|; where it is
     0 only the floor is seen to. values, gradient, out: (n_values,) float64, no row of them 0;
     row_starts: (n_rows + 1,) int64, from 0 to n_values; floor within [0, 1].
-    These two give the same bits on every machine, compiled or not.
+exchange_signs(signs, penalties, scales, temperatures, moves, seed) -> signs
+    Simulated annealing of rows of equal magnitudes, in place, towards a small
+    ``sum_{i<j} scales[i] scales[j] penalties[|g_ij|]`` with g the inner products of the rows. A
+    move turns a sign, or lets two rows exchange a column each for one of the other's, so that all
+    rows and columns keep their numbers of signs. A move that costs more than the temperature times
+    a random number, nearly exponential, is not made. signs: (n_rows, n_columns) int8 of -1, 0, 1;
+    penalties: (n_columns + 1,) and scales: (n_rows,) float64; temperatures: (n_stages,) float64,
+    ``moves`` of them tried at each; seed: 0 to 2^64 - 1.
+    These three give the same bits on every machine, compiled or not.
 """
 
 from __future__ import annotations
@@ -80,6 +88,7 @@ try:
     if os.environ.get("MPICODE_PLAIN_KERNELS") == "1":
         raise ImportError("the plain kernels were asked for")
     from ._modular import modular_combine, modular_dot, modular_transpose_dot
+    from ._exchange import exchange_signs
     from ._packing import frame_energy, sphere_step
     from ._residuals import logistic_residual, softmax_residual
     from ._segments import combine_segments
@@ -96,6 +105,7 @@ except ImportError:
         csr_dot,
         csr_transpose_accumulate,
         csr_transpose_segments,
+        exchange_signs,
         frame_energy,
         logistic_residual,
         modular_combine,
@@ -116,6 +126,7 @@ __all__ = [
     "csr_dot",
     "csr_transpose_accumulate",
     "csr_transpose_segments",
+    "exchange_signs",
     "frame_energy",
     "logistic_residual",
     "modular_combine",

@@ -11,6 +11,9 @@ from .checks import apart, array, output, same_shape
 
 Array = NDArray[Any]
 
+# Places for a sign, so that 24 random bits choose among them evenly enough.
+MOST_SIGNS = 2**24
+
 
 def doublings(power: object) -> int:
     """Return q where ``power`` is 2 ** q, q at least 1."""
@@ -66,3 +69,26 @@ def sphere_step(
     for name, number in (("length", length), ("floor", floor)):
         if isinstance(number, bool) or not isinstance(number, (int, float, np.number)):
             raise TypeError(f"{name}: wants a number, got {number!r}")
+
+
+def exchange_signs(
+    signs: object,
+    penalties: object,
+    scales: object,
+    temperatures: object,
+    moves: object,
+    seed: object,
+) -> None:
+    """Check the arguments of `exchange_signs`."""
+    given = output("signs", signs, ("int8",), (2,))
+    if np.abs(given).max(initial=0) > 1:
+        raise ValueError("signs: wants -1, 0 and 1")
+    if given.size > MOST_SIGNS:
+        raise ValueError(f"signs: {given.size} of them, wants at most {MOST_SIGNS}")
+    same_shape("penalties", array("penalties", penalties, ("float64",)), (given.shape[1] + 1,), "signs")
+    same_shape("scales", array("scales", scales, ("float64",)), given.shape[:1], "signs")
+    array("temperatures", temperatures, ("float64",))
+    if not isinstance(moves, (int, np.integer)) or moves < 0:
+        raise ValueError(f"moves: wants an integer of at least 0, got {moves!r}")
+    if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**64:
+        raise ValueError(f"seed: wants an integer from 0 to 2^64 - 1, got {seed!r}")

@@ -17,6 +17,7 @@ from . import checks
 from .modular import modular_combine as modular_combine
 from .modular import modular_dot as modular_dot
 from .modular import modular_transpose_dot as modular_transpose_dot
+from .plain_packing import exchange_signs as exchange_signs
 from .plain_packing import frame_energy as frame_energy
 from .plain_packing import sphere_step as sphere_step
 from .slices import in_slices

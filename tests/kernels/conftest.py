@@ -13,6 +13,7 @@ MODULES = (
     "_residuals",
     "_modular",
     "_packing",
+    "_exchange",
 )
 NAMES = (
     "combine",
@@ -28,6 +29,7 @@ NAMES = (
     "softmax_residual",
     "frame_energy",
     "sphere_step",
+    "exchange_signs",
 )
 
 
