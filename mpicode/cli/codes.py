@@ -6,6 +6,7 @@ import argparse
 import inspect
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from ..errors import ConfigError
 from .columns import columns
 
 #: Options that make sense with ``--compare`` alone.
-_COMPARING = ("load", "segments", "plot")
+_COMPARING = ("load", "segments")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -52,7 +53,15 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--segments", type=int, metavar="COUNT", help="to compare at, where a scheme has them"
     )
-    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw what is compared")
+    parser.add_argument(
+        "--parameters", type=int, metavar="COUNT", help="of the model: how long messages are"
+    )
+    parser.add_argument(
+        "--plot",
+        type=Path,
+        metavar="FILE.png",
+        help="draw what is compared, or what the messages of a scheme have in common",
+    )
     parser.add_argument("--json", action="store_true", help="print it as JSON")
     parser.set_defaults(command=command)
 
@@ -61,10 +70,12 @@ def command(args: argparse.Namespace) -> int:
     """Print what was asked for."""
     _check(args)
     facts: Any
+    plot: Any = None
     if args.compare:
         from .codes_compare import compare, draw, table
 
         facts = compare(args)
+        plot = partial(draw, facts)
         lines = table(facts)
     elif not args.names:
         facts = _all()
@@ -72,14 +83,15 @@ def command(args: argparse.Namespace) -> int:
     else:
         from .codes_one import describe, one
 
-        facts = scheme(*args.names) | one(args)
+        found, plot = one(args)
+        facts = scheme(*args.names) | found
         lines = describe(facts)
     if args.json:
         print(json.dumps(facts, indent=2))
     else:
         print("\n".join(lines), file=sys.stderr)
     if args.plot is not None:
-        print(f"mpicode: {draw(facts, args.plot)} written", file=sys.stderr)
+        print(f"mpicode: {plot(args.plot)} written", file=sys.stderr)
     return 0
 
 
@@ -96,6 +108,8 @@ def _check(args: argparse.Namespace) -> None:
             raise ConfigError(f"{' '.join(args.names)}: several schemes want --compare")
         if args.workers is None and args.set:
             raise ConfigError("--set: wants a NAME and -n WORKERS with it")
+        if args.plot is not None and (args.workers is None or not args.names):
+            raise ConfigError("--plot: wants --compare, or a NAME, and -n WORKERS with it")
         if not args.names and args.workers is not None:
             raise ConfigError("-n: wants the NAME of a scheme with it")
     if args.workers is None:
@@ -104,6 +118,10 @@ def _check(args: argparse.Namespace) -> None:
                 raise ConfigError(f"--{option}: wants a NAME and -n WORKERS with it")
     elif args.lost is not None and not 0 <= args.lost <= args.workers:
         raise ConfigError(f"--lost: wants 0 to {args.workers} workers, got {args.lost}")
+    if args.parameters is not None and (args.compare or args.workers is None):
+        raise ConfigError("--parameters: wants a NAME and -n WORKERS with it")
+    if args.parameters is not None and args.parameters < 1:
+        raise ConfigError(f"--parameters: wants at least 1, got {args.parameters}")
     if args.sets < 1:
         raise ConfigError(f"--sets: wants at least 1, got {args.sets}")
 

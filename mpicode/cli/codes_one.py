@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import ConfigError
 from .codes import parameter_texts
 from .codes_data import data_facts, describe_data
+from .codes_rows import describe_rows, draw, padding
 from .codes_trials import HEADS, Trials, cells
 from .columns import columns
 
@@ -17,10 +22,13 @@ if TYPE_CHECKING:
 ROWS = 14
 
 
-def one(args: argparse.Namespace) -> dict[str, Any]:
-    """Return the numbers of the code for so many workers; nothing where that was not said."""
+def one(args: argparse.Namespace) -> tuple[dict[str, Any], Callable[[Path], Path] | None]:
+    """Return the numbers of the code for so many workers, and what draws it.
+
+    Nothing and None where the number of workers was not said.
+    """
     if args.workers is None:
-        return {}
+        return {}, None
     from ..codes import GradientCode, make
 
     parameters, of_failures = parse_settings(args.set)
@@ -28,12 +36,21 @@ def one(args: argparse.Namespace) -> dict[str, Any]:
     (name,) = args.names
     code = make(name, n_workers=args.workers, seed=args.seed, **parameters)
     if not isinstance(code, GradientCode):
-        return data_facts(args, code, parameters)
+        for option in ("plot", "parameters"):
+            if getattr(args, option) is not None:
+                raise ConfigError(
+                    f"--{option}: {name!r} is a {code.family} code; wants a gradient code"
+                )
+        return data_facts(args, code, parameters), None
     n_lost = _lost_numbers(code) if args.lost is None else [args.lost]
-    facts: dict[str, Any] = {"code": costs(code, parameters)}
+    own = code.facts()
+    facts: dict[str, Any] = {"code": costs(code, parameters), **own}
+    if args.parameters is not None:
+        facts["code"] |= padding(code, args.parameters)
     if args.failures is not None:
         facts["failures"] = {"name": args.failures, "parameters": of_failures}
-    return facts | {"severity": trials.severity, "lost": trials.rows(code, n_lost)}
+    facts |= {"severity": trials.severity, "lost": trials.rows(code, n_lost)}
+    return facts, partial(draw, code, own.get("rows", {}))
 
 
 def parse_settings(texts: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -92,8 +109,15 @@ def describe(facts: dict[str, Any]) -> list[str]:
         f"message length     {code['message_share']:.4g} of the parameters",
         "tolerates          "
         + ("no exact sum is promised" if promise is None else f"any {promise} lost, exactly"),
-        "",
     ]
+    if "padding" in code:
+        lines.append(
+            f"on {code['n_parameters']} parameters  {code['message_length']} numbers in a message, "
+            f"{code['padding']:.2%} padding"
+        )
+    if "rows" in facts:
+        lines += describe_rows(facts["rows"])
+    lines.append("")
     key = facts["severity"]
     if key == "n_lost":
         return lines + columns(HEADS, [cells(row) for row in facts["lost"]])

@@ -153,6 +153,10 @@ class GradientCode:
         """
         return hard_sets(self, n_lost)
 
+    def facts(self) -> dict[str, Any]:
+        """Return what this scheme alone has to say of itself: numbers and texts, by name."""
+        return {}
+
     @classmethod
     def for_load(cls, n_workers: int, load: int, n_segments: int = 1) -> list[dict[str, Any]]:
         """Return the parameters (one set or several) with which schemes are compared at one load.

@@ -85,7 +85,9 @@ def exchange_signs(
         raise ValueError("signs: wants -1, 0 and 1")
     if given.size > MOST_SIGNS:
         raise ValueError(f"signs: {given.size} of them, wants at most {MOST_SIGNS}")
-    same_shape("penalties", array("penalties", penalties, ("float64",)), (given.shape[1] + 1,), "signs")
+    same_shape(
+        "penalties", array("penalties", penalties, ("float64",)), (given.shape[1] + 1,), "signs"
+    )
     same_shape("scales", array("scales", scales, ("float64",)), given.shape[:1], "signs")
     array("temperatures", temperatures, ("float64",))
     if not isinstance(moves, (int, np.integer)) or moves < 0:

@@ -1,5 +1,6 @@
 """Compare runs, their numbers in a table and their course in pictures; and codes, in a picture."""
 
+from .cosines import draw_cosines
 from .headway import Headway, headway
 from .labels import differences, is_sweep, labels
 from .numbers import Numbers, numbers
@@ -13,6 +14,7 @@ __all__ = [
     "Numbers",
     "differences",
     "draw",
+    "draw_cosines",
     "draw_residuals",
     "headway",
     "is_sweep",

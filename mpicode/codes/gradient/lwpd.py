@@ -12,12 +12,23 @@ from ...errors import ConfigError
 from ..base import GradientCode
 from ..checks import check_stragglers
 from ..decoder import EXACT
+from ..packing import (
+    coherence,
+    frame_potential,
+    least_potential,
+    orthoplex_bound,
+    survivors,
+    welch_bound,
+)
 from ..packing.supports import Supports, balanced_supports
 from ..packing.variants import Variant, default_weight, rows_of
 from ..sets import Sets
 
 Matrix = npt.NDArray[np.float64]
 Grid = Literal["table", "joint"]
+
+# Random survivors that `facts` tries, of each number.
+SETS = 400
 
 
 class Lwpd(GradientCode):
@@ -38,7 +49,8 @@ class Lwpd(GradientCode):
 
     Message i is ``sum_uj a_i[u] b_i[j] (segment u of block j)`` with unit rows a (``rows``,
     (n_messages, n_segments)) and b (``block_rows``, (n_messages, n_blocks)); the cosine of two
-    messages is the product of those of their rows. All messages give the exact sum, mostly far
+    messages is the product of those of their rows. ``packed``, (n_rows, n_segments), are the rows a
+    of one block. All messages give the exact sum, mostly far
     fewer do, and whatever arrived says something; the less two of them have in common, the more.
     So the rows are packed by `mpicode.codes.packing`. How many may be lost is promised by
     "identity" and "replicated" alone.
@@ -91,6 +103,7 @@ class Lwpd(GradientCode):
             owner = turn % n_workers
             block_rows = held[owner] / np.sqrt(held[owner].sum(axis=1, keepdims=True))
         self.variant = variant
+        self.packed = rows
         self.rows = np.tile(rows, (n_parts, 1))
         self.block_rows = block_rows
         copied = variant in ("identity", "replicated") and grid == "table"
@@ -117,6 +130,32 @@ class Lwpd(GradientCode):
         }
         own = np.array(sorted(sets), dtype=np.intp).reshape(len(sets), n_lost)
         return np.concatenate([super().hard_sets(n_lost), own])
+
+    def facts(self) -> dict[str, Any]:
+        """Return how the rows of a block stand to each other, as "rows".
+
+        survivors : how random sets of them fare, from as many as there are segments on
+        """
+        n, k = self.packed.shape
+        weights = (self.packed != 0).sum(axis=1)
+        sizes = sorted({min(n, k + step * k // 4) for step in range(5)})
+        found = [survivors(self.packed, size, SETS)._asdict() for size in sizes]
+        for each in found:
+            each["amplification"] = None if each["full"] == 0 else each["amplification"]
+        return {
+            "rows": {
+                "n_rows": n,
+                "n_segments": k,
+                "least_weight": int(weights.min()),
+                "most_weight": int(weights.max()),
+                "coherence": coherence(self.packed),
+                "welch_bound": welch_bound(n, k),
+                "orthoplex_bound": orthoplex_bound(n, k),
+                "frame_potential": frame_potential(self.packed),
+                "least_potential": least_potential(n, k),
+                "survivors": found,
+            }
+        }
 
     @classmethod
     def for_load(cls, n_workers: int, load: int, n_segments: int = 1) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Light rows that share as little as possible, and what is known of them."""
 
 from .anneal import POWERS
+from .informative import information, most_information, most_informative
 from .pack import FLOOR, pack
 from .quality import (
     Survivors,
@@ -20,7 +21,10 @@ __all__ = [
     "Survivors",
     "coherence",
     "frame_potential",
+    "information",
     "least_potential",
+    "most_information",
+    "most_informative",
     "one_step_error",
     "orthoplex_bound",
     "pack",

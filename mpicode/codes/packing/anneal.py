@@ -14,9 +14,9 @@ from .supports import Supports
 
 Vector = npt.NDArray[np.float64]
 
-# p of the energies, each begun where the one before ended. p = 1 is the frame potential; the larger
-# p, the nearer the energy is to the largest cosine.
-POWERS = (1, 2, 4, 8, 16, 32)
+# p of the energies, each begun where the one before ended. p = 1 is the frame potential, which the
+# search for signs has lowered already; the larger p, the nearer the energy to the largest cosine.
+POWERS = (4, 8, 16, 32, 64, 128, 256)
 ITERATIONS = 300
 FIRST_STEP = 0.1
 LAST_STEP = 1e-9
@@ -73,12 +73,6 @@ class Pattern:
         """Return ``E = (sum_{i<j} rho_ij^2p)^(1/2p)``, its derivatives into ``gradient``."""
         return frame_energy(values, self.starts, self.left, self.right, 2 * p, gradient)
 
-    def coherence(self, values: Vector) -> float:
-        """Return the largest cosine of two rows."""
-        products = values[self.left] * values[self.right]
-        pair = np.repeat(np.arange(self.starts.size - 1), np.diff(self.starts))
-        return float(np.abs(np.bincount(pair, weights=products)).max(initial=0.0))
-
 
 def _meetings(
     rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp], n_columns: int
@@ -129,10 +123,8 @@ def anneal(pattern: Pattern, values: Vector, floor: float, powers: tuple[int, ..
     return values
 
 
-def scattered(pattern: Pattern, floor: float, rng: np.random.Generator) -> Vector:
-    """Return random numbers to begin at, on the spheres and above the floor, (n_values,)."""
-    size = pattern.columns.size
-    numbers = rng.choice([-1.0, 1.0], size=size) * (1.0 + 0.6 * (rng.random(size) - 0.5))
-    values = np.empty(size)
-    sphere_step(numbers, pattern.row_starts, np.zeros(size), 0.0, floor, values)
-    return values
+def settled(pattern: Pattern, values: Vector, floor: float) -> Vector:
+    """Return the numbers, (n_values,), put on the spheres and above the floor."""
+    out = np.empty_like(values)
+    sphere_step(values, pattern.row_starts, np.zeros_like(values), 0.0, floor, out)
+    return out

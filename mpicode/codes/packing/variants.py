@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ...errors import ConfigError
 from .pack import checked_weights, pack
+from .stored import stored
 
 Matrix = npt.NDArray[np.float64]
 Variant = Literal[
@@ -35,12 +36,14 @@ def rows_of(
 ) -> Matrix:
     """Return the unit rows of a variant, (n_rows, n_columns), n_rows at least n_columns.
 
-    packed      : `pack` of rows of one weight
+    packed      : rows of one weight
     systematic  : the identity, then rows packed with it in place
     degree-mix  : a quarter of the rows with weight 1, a third with 2, packed with the rest
     random-sign : random columns, random signs, equal magnitudes
     gaussian    : dense, random
     identity    : the identity, once; replicated: several times
+
+    The first three are packed with the seed, unless they are shipped: then the seed has no say.
     """
     checked_weights([weight], n_columns)
     if n_rows < n_columns:
@@ -52,14 +55,21 @@ def rows_of(
         return _copies(variant, n_rows, n_columns)
     if variant in ("random-sign", "gaussian"):
         return _drawn(variant, n_rows, n_columns, weight, seed)
-    weights = np.full(n_rows, weight)
+    weights = weights_of(variant, n_rows, n_columns, weight)
+    shipped = stored(weights, n_columns, floor)
+    return pack(weights, n_columns, floor=floor, seed=seed) if shipped is None else shipped
+
+
+def weights_of(variant: Variant, n_rows: int, n_columns: int, weight: int) -> npt.NDArray[np.intp]:
+    """Return the weight of each row that is packed, (n_rows,)."""
+    weights = np.full(n_rows, weight, dtype=np.intp)
     if variant == "systematic":
         weights[:n_columns] = 1
     elif variant == "degree-mix":
         singles, pairs = n_rows // 4, n_rows // 3
         weights[:singles] = 1
         weights[singles : singles + pairs] = min(2, weight)
-    return pack(weights, n_columns, floor=floor, seed=seed)
+    return weights
 
 
 def _copies(variant: Variant, n_rows: int, n_columns: int) -> Matrix:
