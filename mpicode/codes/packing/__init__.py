@@ -1,6 +1,5 @@
 """Light rows that share as little as possible, and what is known of them."""
 
-from .anneal import POWERS
 from .informative import information, most_information, most_informative
 from .pack import FLOOR, pack
 from .quality import (
@@ -17,7 +16,6 @@ from .quality import (
 
 __all__ = [
     "FLOOR",
-    "POWERS",
     "Survivors",
     "coherence",
     "frame_potential",

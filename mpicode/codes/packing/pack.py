@@ -36,14 +36,12 @@ def pack(
     floor: float = FLOOR,
     seed: int = 0,
     starts: int = STARTS,
-    powers: tuple[int, ...] = POWERS,
 ) -> Matrix:
     """Return unit rows whose largest cosine, the coherence, is small, (n_rows, n_columns).
 
     weights : (n_rows,), the numbers of each row that are not 0, 1 to n_columns
     floor   : each of these is at least floor / sqrt(weight) in magnitude, 0 to 1
     starts  : the best of so many random beginnings is kept
-    powers  : 1, 2, 4 ...: p of the energies, see `anneal`
 
     Any two codewords ``a G`` and ``b G`` share ``-log(sin angle)`` of information per number of
     theirs if G is isotropic and Gaussian, so the worst pair of any set of survivors shares no more
@@ -56,8 +54,7 @@ def pack(
     in a fixed order; the order of the rows and the choice of a beginning look at 6 digits.
     """
     sizes = checked_weights(weights, n_columns)
-    if not 0.0 <= floor <= 1.0:
-        raise ConfigError(f"code.floor: wants 0 to 1, got {floor}")
+    check_floor(floor)
     meetings = int(sizes.sum()) ** 2 // (2 * n_columns)
     if meetings > MOST_MEETINGS:
         raise ConfigError(
@@ -67,22 +64,24 @@ def pack(
     candidates = [
         rows
         for start in range(starts)
-        for rows in _candidates(sizes, n_columns, floor, powers, [seed, start])
+        for rows in _candidates(sizes, n_columns, floor, [seed, start])
     ]
     best = min(candidates, key=_rank)
     return facing(best[dispatch_order(best)])
 
 
 def _candidates(
-    sizes: npt.NDArray[np.intp],
-    n_columns: int,
-    floor: float,
-    powers: tuple[int, ...],
-    seed: list[int],
+    sizes: npt.NDArray[np.intp], n_columns: int, floor: float, seed: list[int]
 ) -> Iterator[Matrix]:
     """Yield the rows of one random beginning: with equal magnitudes, and with any."""
     rng = np.random.default_rng([*seed, sizes.size, n_columns])
     supports = balanced_supports(sizes, n_columns, rng)
+    if ((sizes == 1) | (sizes == n_columns)).all():
+        # nothing to search for
+        pattern = Pattern.of(supports, n_columns)
+        values = settled(pattern, 2.0 * rng.random(pattern.columns.size) - 1.0, floor)
+        yield pattern.matrix(anneal(pattern, values, floor, (1, 2, *POWERS)))
+        return
     exponent = EXPONENTS[seed[-1] % len(EXPONENTS)]
     signs = searched_signs(supports, n_columns, exponent, rng)
     pattern = Pattern.of([np.flatnonzero(row) for row in signs], n_columns)
@@ -90,7 +89,7 @@ def _candidates(
     yield pattern.matrix(settled(pattern, values, 1.0))
     # to begin at a point of symmetry would mean to stay there
     values *= 1.0 + SCATTER * (rng.random(values.size) - 0.5)
-    yield pattern.matrix(anneal(pattern, settled(pattern, values, floor), floor, powers))
+    yield pattern.matrix(anneal(pattern, settled(pattern, values, floor), floor, POWERS))
 
 
 def _rank(rows: Matrix) -> tuple[float, float]:
@@ -102,6 +101,12 @@ def facing(rows: Matrix) -> Matrix:
     first = rows[np.arange(len(rows)), np.argmax(rows != 0, axis=1)]
     faced: Matrix = rows * np.copysign(1.0, first)[:, None] + 0.0
     return faced
+
+
+def check_floor(floor: float) -> None:
+    """Raise `ConfigError` for a floor that unit rows cannot keep."""
+    if not 0.0 <= floor <= 1.0:
+        raise ConfigError(f"code.floor: wants 0 to 1, got {floor}")
 
 
 def checked_weights(weights: npt.ArrayLike, n_columns: int) -> npt.NDArray[np.intp]:

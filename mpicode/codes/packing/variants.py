@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import ConfigError
-from .pack import checked_weights, pack
+from .pack import check_floor, checked_weights, pack
 from .stored import stored
 
 Matrix = npt.NDArray[np.float64]
@@ -46,6 +46,7 @@ def rows_of(
     The first three are packed with the seed, unless they are shipped: then the seed has no say.
     """
     checked_weights([weight], n_columns)
+    check_floor(floor)
     if n_rows < n_columns:
         raise ConfigError(
             f"code.n_messages: {n_rows} messages of a block cannot tell its {n_columns} segments "
