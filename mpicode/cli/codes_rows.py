@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import ConfigError
 from .columns import columns
 
 if TYPE_CHECKING:
@@ -42,6 +43,10 @@ def padding(code: GradientCode, n_parameters: int) -> dict[str, Any]:
     """Return how long messages are, and which share of them is padding."""
     from ..problems.base import segment_length
 
+    if n_parameters < code.n_segments:
+        raise ConfigError(
+            f"--parameters: {n_parameters} of them cannot be cut into {code.n_segments} segments"
+        )
     length = segment_length(n_parameters, code.n_segments)
     return {
         "n_parameters": n_parameters,

@@ -288,7 +288,7 @@ def test_a_picture_has_all_numbers_of_lost_workers(run, tmp_path):
         (("cyclic", "-n", "4", "--failures", "node"), r"failures\.workers_per_node: missing"),
         (("cyclic", "-n", "4", "--set", "failures.n_lost=1"), "wants --failures NAME"),
         (("cyclic", "-n", "4", "--load", "2"), "--load: wants --compare"),
-        (("cyclic", "-n", "4", "--plot", "x.png"), "--plot: wants --compare"),
+        (("cyclic", "--plot", "x.png"), "--plot: wants --compare"),
         (("cyclic", "uncoded", "-n", "4"), "cyclic uncoded: several schemes want --compare"),
         (("cyclc", "-n", "4", "--compare"), "did you mean 'cyclic'"),
         (("--compare",), "--compare: wants -n"),

@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from mpicode import codes
-from mpicode.codes.sets import all_sets, masks, runs, straggler_sets
+from mpicode.codes.sets import all_sets, hard_sets, masks, runs, straggler_sets
 
 
 @pytest.mark.parametrize(("n", "size"), [(1, 0), (1, 1), (5, 0), (5, 2), (5, 5), (6, 3)])
@@ -58,3 +58,13 @@ def test_masks_say_who_belongs_to_a_set():
     rows = masks(np.array([[0, 2], [1, 3]]), 4)
     assert_array_equal(rows, [[True, False, True, False], [False, True, False, True]])
     assert_array_equal(masks(all_sets(3, 0), 3), [[False, False, False]])
+
+
+def test_a_worker_that_holds_nothing_fills_the_sets():
+    code = codes.make("lwpd", n_workers=5, n_segments=3, variant="identity")
+    assert code.blocks(4).size == 0
+    for size in range(6):
+        sets = hard_sets(code, size)
+        assert sets.shape[1] == size
+        assert (np.diff(sets, axis=1) > 0).all()
+    assert [0, 1, 2] in hard_sets(code, 3).tolist()

@@ -49,11 +49,10 @@ class Lwpd(GradientCode):
 
     Message i is ``sum_uj a_i[u] b_i[j] (segment u of block j)`` with unit rows a (``rows``,
     (n_messages, n_segments)) and b (``block_rows``, (n_messages, n_blocks)); the cosine of two
-    messages is the product of those of their rows. ``packed``, (n_rows, n_segments), are the rows a
-    of one block. All messages give the exact sum, mostly far
+    messages is the product of those of their rows. All messages give the exact sum, mostly far
     fewer do, and whatever arrived says something; the less two of them have in common, the more.
-    So the rows are packed by `mpicode.codes.packing`. How many may be lost is promised by
-    "identity" and "replicated" alone.
+    So the rows a of one block (``packed``, (n_rows, n_segments)) are packed by
+    `mpicode.codes.packing`. How many may be lost is promised by "identity" and "replicated" alone.
 
     Of the paper we know the abstract: packing, floor, grid and variants are our own design.
     """

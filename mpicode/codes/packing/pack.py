@@ -73,20 +73,22 @@ def pack(
 def _candidates(
     sizes: npt.NDArray[np.intp], n_columns: int, floor: float, seed: list[int]
 ) -> Iterator[Matrix]:
-    """Yield the rows of one random beginning: with equal magnitudes, and with any."""
+    """Yield what comes of one random beginning, in two ways."""
     rng = np.random.default_rng([*seed, sizes.size, n_columns])
     supports = balanced_supports(sizes, n_columns, rng)
     if ((sizes == 1) | (sizes == n_columns)).all():
-        # nothing to search for
+        # nothing to search for: rows from anywhere go by way of the frame potential
         pattern = Pattern.of(supports, n_columns)
-        values = settled(pattern, 2.0 * rng.random(pattern.columns.size) - 1.0, floor)
-        yield pattern.matrix(anneal(pattern, values, floor, (1, 2, *POWERS)))
-        return
-    exponent = EXPONENTS[seed[-1] % len(EXPONENTS)]
-    signs = searched_signs(supports, n_columns, exponent, rng)
-    pattern = Pattern.of([np.flatnonzero(row) for row in signs], n_columns)
-    values = signs[pattern.rows, pattern.columns].astype(float)
-    yield pattern.matrix(settled(pattern, values, 1.0))
+        values = 2.0 * rng.random(pattern.columns.size) - 1.0
+        begun = settled(pattern, values, floor)
+        yield pattern.matrix(anneal(pattern, begun, floor, (1, 2, *POWERS)))
+        values = np.copysign(1.0, values)
+    else:
+        exponent = EXPONENTS[seed[-1] % len(EXPONENTS)]
+        signs = searched_signs(supports, n_columns, exponent, rng)
+        pattern = Pattern.of([np.flatnonzero(row) for row in signs], n_columns)
+        values = signs[pattern.rows, pattern.columns].astype(float)
+        yield pattern.matrix(settled(pattern, values, 1.0))
     # to begin at a point of symmetry would mean to stay there
     values *= 1.0 + SCATTER * (rng.random(values.size) - 0.5)
     yield pattern.matrix(anneal(pattern, settled(pattern, values, floor), floor, POWERS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from functools import cache
 from importlib import resources
@@ -37,7 +38,8 @@ def _runs(weights: list[int]) -> list[tuple[int, int]]:
 
 @cache
 def _table() -> Any:
-    return np.load(resources.files(__package__).joinpath(TABLE).open("rb"), allow_pickle=False)
+    content = resources.files(__package__).joinpath(TABLE).read_bytes()
+    return np.load(io.BytesIO(content), allow_pickle=False)
 
 
 def stored(weights: npt.NDArray[np.intp], n_columns: int, floor: float) -> Matrix | None:

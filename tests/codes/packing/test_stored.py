@@ -46,7 +46,7 @@ def test_everything_that_lwpd_asks_for_by_itself_is_shipped(script):
 
 def test_what_is_shipped_has_the_bits_that_packing_anew_gives(script):
     """Those that are quick; ``benchmarks/packing_table.py --check`` tries all."""
-    quick = [each for each in script.entries() if each[1] <= 4][::9]
+    quick = [each for each in script.entries() if each[1] <= 4][::6]
     assert len(quick) >= 3
     for weights, k, starts in quick:
         assert_array_equal(
