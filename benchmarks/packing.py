@@ -2,7 +2,7 @@
 
     python benchmarks/packing.py [--sets 400] [--repeats 3]
 
-Three tables. Dense packings beside the least coherence there is. Packings of common sizes, new ones,
+Three tables. Dense packings beside the least coherence there is. New packings of common sizes,
 beside the bound, the one shipped and the best of 50 random codes, each timed in several repeats
 (median and range: the range is the noise). And n = 24 rows of k = 12 segments in all variants, with
 some classical codes: "full" is the share of random sets of m rows from which everything can be

@@ -35,7 +35,7 @@ cdef inline uint64_t draw(State* s) noexcept nogil:
 
 
 cdef inline double threshold(State* s) noexcept nogil:
-    """A number with nearly the exponential distribution: the logarithm is taken piecewise linear."""
+    """A number of nearly exponential distribution: the logarithm is taken piecewise linear."""
     cdef uint64_t bits = draw(s) >> 11
     cdef int halvings = 0
     if bits == 0:
@@ -80,7 +80,9 @@ cdef void flip(State* s, Py_ssize_t a, Py_ssize_t x, double temperature) noexcep
     sign[a * k + x] = -sign[a * k + x]
 
 
-cdef inline void replace(State* s, Py_ssize_t column, Py_ssize_t old, Py_ssize_t new) noexcept nogil:
+cdef inline void replace(
+    State* s, Py_ssize_t column, Py_ssize_t old, Py_ssize_t new
+) noexcept nogil:
     cdef int32_t* rows = s.members + column * s.n_rows
     while rows[0] != old:
         rows += 1
@@ -156,10 +158,10 @@ cdef void prepare(State* s) noexcept nogil:
 cdef void search(
     State* s, const double* temperatures, Py_ssize_t n_stages, Py_ssize_t n_moves
 ) noexcept nogil:
-    cdef Py_ssize_t stage, move, first, second
+    cdef Py_ssize_t stage, _move, first, second
     cdef uint64_t bits, n = s.n_entries
     for stage in range(n_stages):
-        for move in range(n_moves):
+        for _move in range(n_moves):
             bits = draw(s)
             first = ((bits >> 32) * n) >> 32
             if bits & 1:

@@ -54,18 +54,18 @@ cdef double energy(
 ) noexcept nogil:
     """The energy of cosines rho, of power 2 ** doublings; what it adds goes into gradient."""
     cdef int64_t pair, term
-    cdef int i
+    cdef int _i
     cdef double total = 0.0, ratio, odd, root, factor
     for pair in range(n_pairs):
         ratio = rho[pair] / largest
         odd = 1.0
-        for i in range(doublings):
+        for _i in range(doublings):
             odd *= ratio
             ratio *= ratio
         total += ratio
         rho[pair] = odd
     root = total
-    for i in range(doublings):
+    for _i in range(doublings):
         root = sqrt(root)
     factor = root / total
     for pair in range(n_pairs):

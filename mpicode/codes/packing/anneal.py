@@ -115,10 +115,16 @@ def descend(
             length *= 0.5
 
 
-def anneal(pattern: Pattern, values: Vector, floor: float, powers: tuple[int, ...]) -> Vector:
+def anneal(
+    pattern: Pattern,
+    values: Vector,
+    floor: float,
+    powers: tuple[int, ...],
+    iterations: int = ITERATIONS,
+) -> Vector:
     """Return the numbers, (n_values,), to which the energies lead one after the other."""
     for p in powers:
-        for _ in descend(pattern, values, p, floor):
+        for _ in descend(pattern, values, p, floor, iterations):
             pass
     return values
 

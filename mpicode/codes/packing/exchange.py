@@ -24,7 +24,11 @@ MOST_ROWS = 4096
 
 
 def searched_signs(
-    supports: Supports, n_columns: int, exponent: int, rng: np.random.Generator
+    supports: Supports,
+    n_columns: int,
+    exponent: int,
+    rng: np.random.Generator,
+    sweeps: int = SWEEPS,
 ) -> Signs:
     """Return signs, (n_rows, n_columns), that make ``sum_{i<j} |rho_ij|^exponent`` small.
 
@@ -58,6 +62,6 @@ def searched_signs(
     temperatures = hot * np.cumprod(np.full(STAGES, COOLING))
     seed = int(rng.integers(2**63))
     signs[moving] = exchange_signs(
-        chosen, penalties, scales, temperatures, SWEEPS * n_numbers, seed
+        chosen, penalties, scales, temperatures, sweeps * n_numbers, seed
     )
     return signs

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import ConfigError
-from .anneal import POWERS, Pattern, anneal, settled
+from .anneal import ITERATIONS, POWERS, Pattern, anneal, settled
 from .dispatch import dispatch_order
-from .exchange import EXPONENTS, searched_signs
+from .exchange import EXPONENTS, SWEEPS, searched_signs
 from .quality import coherence, frame_potential
 from .supports import balanced_supports
 
@@ -25,8 +25,11 @@ SCATTER = 0.1
 # Digits in which coherences and potentials are compared.
 DIGITS = 6
 
-# Pairs of numbers in one column that the annealing goes over in every step: 0.2 s with so many.
-MOST_MEETINGS = 2**27
+# Pairs of numbers in one column. Up to the first number all is tried, beyond it there are fewer
+# beginnings and steps in proportion; at the second one a packing takes a minute.
+EASY_MEETINGS = 2**15
+MOST_MEETINGS = 2**24
+FEWEST_ITERATIONS = 20
 
 
 def pack(
@@ -41,7 +44,7 @@ def pack(
 
     weights : (n_rows,), the numbers of each row that are not 0, 1 to n_columns
     floor   : each of these is at least floor / sqrt(weight) in magnitude, 0 to 1
-    starts  : the best of so many random beginnings is kept
+    starts  : the best of so many random beginnings is kept, of fewer where there are many rows
 
     Any two codewords ``a G`` and ``b G`` share ``-log(sin angle)`` of information per number of
     theirs if G is isotropic and Gaussian, so the worst pair of any set of survivors shares no more
@@ -61,37 +64,41 @@ def pack(
             f"code.weight: {len(sizes)} rows with {int(sizes.sum())} numbers on {n_columns} "
             f"columns meet {meetings:.1e} times, more than the {MOST_MEETINGS:.1e} a packing takes"
         )
+    effort = min(1.0, EASY_MEETINGS / max(1, meetings))
     candidates = [
         rows
-        for start in range(starts)
-        for rows in _candidates(sizes, n_columns, floor, [seed, start])
+        for start in range(max(1, round(starts * effort)))
+        for rows in _candidates(sizes, n_columns, floor, effort, [seed, start])
     ]
     best = min(candidates, key=_rank)
     return facing(best[dispatch_order(best)])
 
 
 def _candidates(
-    sizes: npt.NDArray[np.intp], n_columns: int, floor: float, seed: list[int]
+    sizes: npt.NDArray[np.intp], n_columns: int, floor: float, effort: float, seed: list[int]
 ) -> Iterator[Matrix]:
     """Yield what comes of one random beginning, in two ways."""
     rng = np.random.default_rng([*seed, sizes.size, n_columns])
     supports = balanced_supports(sizes, n_columns, rng)
+    iterations = max(FEWEST_ITERATIONS, round(ITERATIONS * effort))
     if ((sizes == 1) | (sizes == n_columns)).all():
         # nothing to search for: rows from anywhere go by way of the frame potential
         pattern = Pattern.of(supports, n_columns)
         values = 2.0 * rng.random(pattern.columns.size) - 1.0
         begun = settled(pattern, values, floor)
-        yield pattern.matrix(anneal(pattern, begun, floor, (1, 2, *POWERS)))
+        yield pattern.matrix(anneal(pattern, begun, floor, (1, 2, *POWERS), iterations))
         values = np.copysign(1.0, values)
     else:
         exponent = EXPONENTS[seed[-1] % len(EXPONENTS)]
-        signs = searched_signs(supports, n_columns, exponent, rng)
+        sweeps = max(1, round(SWEEPS * effort))
+        signs = searched_signs(supports, n_columns, exponent, rng, sweeps)
         pattern = Pattern.of([np.flatnonzero(row) for row in signs], n_columns)
         values = signs[pattern.rows, pattern.columns].astype(float)
         yield pattern.matrix(settled(pattern, values, 1.0))
     # to begin at a point of symmetry would mean to stay there
     values *= 1.0 + SCATTER * (rng.random(values.size) - 0.5)
-    yield pattern.matrix(anneal(pattern, settled(pattern, values, floor), floor, POWERS))
+    begun = settled(pattern, values, floor)
+    yield pattern.matrix(anneal(pattern, begun, floor, POWERS, iterations))
 
 
 def _rank(rows: Matrix) -> tuple[float, float]:
