@@ -88,6 +88,8 @@ def test_the_cosines_drawn_are_those_of_the_messages(monkeypatch, tmp_path):
         (["lwpd", "--plot", "a.png"], "--plot: wants --compare, or a NAME, and -n WORKERS"),
         (["lwpd", "--parameters", "5"], "--parameters: wants a NAME and -n WORKERS"),
         (["--compare", "-n", "4", "--parameters", "5"], "--parameters: wants a NAME"),
+        (["berrut", "-n", "4", "--plot", "a.png"], "--plot: 'berrut' is a data code"),
+        (["berrut", "-n", "4", "--parameters", "5"], "--parameters: 'berrut' is a data code"),
         (["lwpd", "-n", "4", "--parameters", "0"], "--parameters: wants at least 1, got 0"),
         (["lwpd", "-n", "4", "--parameters", "9"], "--parameters: 9 of them .* 16 segments"),
     ],
