@@ -150,6 +150,11 @@ def _build(config: Config, opened: contextlib.ExitStack) -> Setup:
         task=dataset.task,
         dtype=dtype,
     )
+    if code.n_segments > problem.n_parameters:
+        raise ConfigError(
+            f"code.n_segments: {code.n_segments} segments, but {problem.name!r} has "
+            f"{problem.n_parameters} parameters on this data"
+        )
     segments = Segments(code, problem.n_parameters, dtype, problem.layout(code.n_segments))
     partition = partition_for(code, config, dataset.n_samples)
     test = None

@@ -6,6 +6,7 @@ import pytest
 import mpicode
 from mpicode import codes, problems
 from mpicode.config import Config
+from mpicode.errors import ConfigError
 from mpicode.pool import Request, wire
 from mpicode.train.arrivals import simulate
 from mpicode.train.embed import _BlockWork
@@ -240,6 +241,13 @@ class TestRuns:
         config = tables(code=code, run={"n_workers": 8, "iterations": 4}, **changes)
         seconds = simulate(Config.from_dict(config)).seconds
         np.testing.assert_allclose(seconds, done.history["seconds"], rtol=1e-12)
+
+    def test_more_segments_than_parameters_are_refused(self, tables):
+        code = {"name": "lwpd", "n_segments": 700, "variant": "identity"}
+        with pytest.raises(
+            ConfigError, match=r"code\.n_segments: 700 segments, but .* has \d+ par"
+        ):
+            self.run(tables, code)
 
     @pytest.mark.parametrize("code", [CODES[1], CODES[2], CODES[3]], ids=lambda code: code["name"])
     def test_an_order_of_its_own(self, tables, code):

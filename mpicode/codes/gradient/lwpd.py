@@ -27,6 +27,9 @@ from ..sets import Sets
 Matrix = npt.NDArray[np.float64]
 Grid = Literal["table", "joint"]
 
+# Messages times pieces: least squares on so many numbers take seconds.
+MOST_NUMBERS = 2**23
+
 # Random survivors that `facts` tries, of each number.
 SETS = 400
 
@@ -86,6 +89,11 @@ class Lwpd(GradientCode):
             raise ConfigError(
                 f"code.n_messages: {n_messages} messages cannot be shared evenly by {n_parts} "
                 f"blocks; nearest valid: {below} or {below + n_parts}"
+            )
+        if n_messages * n_segments * n_blocks > MOST_NUMBERS:
+            raise ConfigError(
+                f"code.n_segments: {n_messages} messages of {n_segments} x {n_blocks} pieces are "
+                f"more than the {MOST_NUMBERS} numbers that are decoded from; take fewer segments"
             )
         n_rows = n_messages // n_parts
         weight = default_weight(n_segments) if weight is None else weight

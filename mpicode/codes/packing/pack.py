@@ -31,6 +31,9 @@ EASY_MEETINGS = 2**15
 MOST_MEETINGS = 2**24
 FEWEST_ITERATIONS = 20
 
+# Rows times columns: with so many a packing takes minutes.
+MOST_PLACES = 2**21
+
 
 def pack(
     weights: npt.ArrayLike,
@@ -58,6 +61,11 @@ def pack(
     """
     sizes = checked_weights(weights, n_columns)
     check_floor(floor)
+    if sizes.size * n_columns > MOST_PLACES:
+        raise ConfigError(
+            f"code.n_segments: {sizes.size} messages of {n_columns} segments are too many to pack, "
+            f"more than {MOST_PLACES} places; take fewer segments or messages"
+        )
     meetings = int(sizes.sum()) ** 2 // (2 * n_columns)
     if meetings > MOST_MEETINGS:
         raise ConfigError(

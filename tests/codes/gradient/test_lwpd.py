@@ -128,6 +128,10 @@ def test_at_a_given_load_it_sends_as_much_as_it_holds():
 @pytest.mark.parametrize(
     ("given", "text"),
     [
+        (
+            {"n_segments": 9999},
+            r"code\.n_segments: 19998 messages of 9999 x 1 pieces are more than",
+        ),
         ({"n_segments": 0}, r"code\.n_segments: wants at least 1, got 0"),
         ({"n_blocks": 0}, r"code\.n_blocks: wants at least 1, got 0"),
         ({"weight": 5}, r"code\.weight: 5 of 4 segments cannot be in a message; wants 1 to 4"),

@@ -150,6 +150,7 @@ def test_moving_and_mirroring_rows_and_columns_changes_nothing():
         ([1.5], 4, {}, r"code\.weight: wants a whole number"),
         ([2], 4, {"floor": 1.5}, r"code\.floor: wants 0 to 1, got 1\.5"),
         ([2], 4, {"floor": float("nan")}, r"code\.floor: wants 0 to 1, got nan"),
+        ([2] * 3000, 1500, {}, r"code\.n_segments: 3000 messages of 1500 segments are too many"),
         ([300] * 2000, 300, {}, r"code\.weight: 2000 rows with 600000 numbers on 300 columns meet"),
     ],
 )
