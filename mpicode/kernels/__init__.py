@@ -87,8 +87,8 @@ COMPILED: bool
 try:
     if os.environ.get("MPICODE_PLAIN_KERNELS") == "1":
         raise ImportError("the plain kernels were asked for")
-    from ._modular import modular_combine, modular_dot, modular_transpose_dot
     from ._exchange import exchange_signs
+    from ._modular import modular_combine, modular_dot, modular_transpose_dot
     from ._packing import frame_energy, sphere_step
     from ._residuals import logistic_residual, softmax_residual
     from ._segments import combine_segments
