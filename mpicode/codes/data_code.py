@@ -85,6 +85,14 @@ class DataCode:
         """
         return None
 
+    def check_count(self, arrived: npt.NDArray[np.bool_], degree: int | None = None) -> None:
+        """Raise `NotDecodable` where too few arrived to tell the values, and who is wrong.
+
+        arrived : (n_workers,) bool      degree : as for `threshold`
+
+        For a code that finds nobody out, `decode_matrix` says all there is to say.
+        """
+
     def decode(
         self, answers: Answers, arrived: npt.NDArray[np.bool_], degree: int | None = None
     ) -> Decoded:

@@ -51,6 +51,7 @@ def data_tolerance(code: DataCode, n_lost: int, count: int, seed: int = 0) -> Da
 
 def _lebesgue(code: DataCode, lost: npt.NDArray[np.bool_]) -> float | None:
     try:
+        code.check_count(~lost)
         return code.lebesgue(~lost)
     except NotDecodable:
         return None

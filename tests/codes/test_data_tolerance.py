@@ -27,6 +27,13 @@ def test_every_set_is_tried_where_they_are_few():
     assert data_tolerance(code, 0, count=100)[:3] == (0, 1, 1.0)
 
 
+def test_sets_too_small_to_find_a_wrong_answer_do_not_count():
+    parameters = {"n_blocks": 2, "degree": 2, "n_corrupt": 1, "n_colluding": 1, "n_stragglers": 2}
+    code = codes.make("lagrange", n_workers=9, **parameters)
+    assert data_tolerance(code, 2, count=100).decodable_share == 1
+    assert data_tolerance(code, 3, count=100).decodable_share == 0
+
+
 def test_neighbours_on_the_line_are_worse_than_any_drawn():
     code = codes.make("letcc", n_workers=40, n_blocks=10, decoder_smoothing=0.0, points="second")
     row = data_tolerance(code, 10, count=100, seed=1)

@@ -167,6 +167,12 @@ class Lagrange(DataCode):
         matrix.flags.writeable = False
         return matrix
 
+    def check_count(self, arrived: Bool, degree: int | None = None) -> None:
+        """Raise `NotDecodable` below the answers that find ``n_corrupt`` wrong ones."""
+        for group in self._groups:
+            here = group.workers[arrived[group.workers]]
+            self._check_count(here.size, self._wanted(group, degree))
+
     def _check_count(self, count: int, wanted: int) -> None:
         if count < wanted:
             whose = "" if len(self._groups) == 1 else " from the workers of one block"
@@ -192,12 +198,11 @@ class Lagrange(DataCode):
         """
         arrived = as_mask(arrived, self.n_workers)
         vectors = self.given(answers, arrived)
+        self.check_count(arrived, degree)
         corrupt, residual = np.zeros(self.n_workers, dtype=bool), 0.0
         for group in self._groups if self.n_corrupt else ():
             here = group.workers[arrived[group.workers]]
-            of_answers = self._degree(group, degree)
-            self._check_count(here.size, self._wanted(group, degree))
-            wrong, disagreement = self._wrong(here, vectors, of_answers)
+            wrong, disagreement = self._wrong(here, vectors, self._degree(group, degree))
             corrupt[here] = wrong
             residual = max(residual, disagreement)
         values = self._combined(self.decode_matrix(arrived & ~corrupt, degree), vectors)
