@@ -31,9 +31,10 @@ PAIRS_AT_ONCE = 1 << 22
 
 Array = npt.NDArray[Any]
 Indices = npt.NDArray[np.int64]
+Seed = int | tuple[int, ...]
 
 
-def order(X: Array, y: Array | None, n_blocks: int, kind: str, seed: int = 0) -> Indices:
+def order(X: Array, y: Array | None, n_blocks: int, kind: str, seed: Seed = 0) -> Indices:
     """Return the samples group by group: entry ``r * n_blocks + j`` goes to slot r of block j.
 
     X : (n, d)      y : (n,) integer classes, or numbers, or None: all are of one class
@@ -52,7 +53,7 @@ def order(X: Array, y: Array | None, n_blocks: int, kind: str, seed: int = 0) ->
         raise ConfigError(f"order: X has {n} rows, y has {len(y)}")
     if kind == "none" or n == 0:
         return np.arange(n, dtype=np.int64)
-    rng = np.random.default_rng([seed, n_blocks])
+    rng = np.random.default_rng([*np.atleast_1d(seed).tolist(), n_blocks])
     points = _points(X, y, rng) if kind == "path" else None
     grouped, left = _by_class(y, n, n_blocks, points, rng)
     groups = np.concatenate([grouped, left[: len(left) // n_blocks * n_blocks]])

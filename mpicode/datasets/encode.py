@@ -1,0 +1,255 @@
+"""Encoding a dataset for a code over the data: one file per worker, in one pass over the rows.
+
+Rows are read in windows, put in order within their window (`mpicode.datasets.similar`), and
+combined slot by slot. So neither the data nor a worker's share need fit in memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ConfigError, DataError
+from . import similar
+from .coded_files import CodedWriter, refuse_folder
+from .coded_layout import CodedIndex, StoredBy
+from .filling import CHUNK_BYTES
+from .mixing import Mixing, RealMixing
+from .progress import Progress
+from .reader import Dataset, open_dataset
+
+Array = npt.NDArray[Any]
+
+# Rows that are put in order among themselves; without an order only read together.
+WINDOW_BYTES, WINDOW_ROWS = 1 << 27, 1 << 18
+READ_BYTES = 1 << 24
+# Blocks, or coded blocks, that are in memory at once.
+STEP_BYTES = 1 << 26
+# Rows looked at for the spread of the data, which the scale of masks is in units of.
+SAMPLED_ROWS = 256
+
+
+def encode_dataset(
+    source: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
+    code: StoredBy,
+    parameters: Mapping[str, Any],
+    *,
+    order: str = "path",
+    order_seed: int = 0,
+    mask_scale: float = 1.0,
+    force: bool = False,
+) -> CodedIndex:
+    """Write the coded dataset ``folder`` of a dataset file; return its index.
+
+    code       : its name, numbers and ``storage`` are looked at; one file is written per worker
+    parameters : of the code, for the index
+    order      : which samples are coded together, see `mpicode.datasets.similar`
+    mask_scale : standard deviation of the masks in units of that of the data
+
+    Raises `ConfigError` for numbers that do not fit together, `DataError` for data that cannot be
+    read, is sparse, or holds numbers that are not finite, and for a disk that is full.
+    """
+    folder = Path(folder)
+    refuse_folder(folder, force)
+    if order not in similar.ORDERS:
+        raise ConfigError(f"order: {order!r} is not one of {', '.join(similar.ORDERS)}")
+    with open_dataset(source) as dataset:
+        _see_that_it_can_be(dataset, code)
+        scales = _mask_scales(dataset, mask_scale) if code.n_masks else {"X": 0.0, "Y": 0.0}
+        mixing = RealMixing(code.storage, dataset.dtype, scales)
+        index = _index(dataset, code, parameters, mixing, scales, order, order_seed)
+        _see_room(folder, index)
+        chunk_slots = _chunk_slots(index, mixing)
+        with (
+            CodedWriter(folder, index, code.storage, chunk_slots, force=force) as writer,
+            Progress(f"encoding {dataset.path.name}", dataset.n_samples, "rows") as progress,
+        ):
+            _Encoding(dataset, index, mixing, writer).run(progress)
+    return index
+
+
+def _see_that_it_can_be(dataset: Dataset, code: StoredBy) -> None:
+    """Raise unless the dataset is dense and large enough, and masks hide every coded block."""
+    path, n_samples = dataset.path, dataset.n_samples
+    if code.n_blocks > n_samples:
+        raise ConfigError(f"code.n_blocks: {code.n_blocks} blocks, but {path} has {n_samples} rows")
+    if dataset.sparse:
+        stored = dataset.n_stored / (n_samples * dataset.n_features)
+        raise DataError(
+            f"{path}: X is sparse ({100 * stored:.2g} % stored) and its coded blocks would be "
+            "dense: codes over the data want dense data"
+        )
+    bare = np.flatnonzero(~code.storage[:, code.n_blocks :].any(axis=1))
+    if code.n_masks and bare.size:
+        raise ConfigError(f"code {code.name!r}: worker {bare[0]} would hold data without a mask")
+
+
+def _mask_scales(dataset: Dataset, mask_scale: float) -> dict[str, float]:
+    """Return the standard deviation of masks for X and Y: that of some rows, times a factor."""
+    if not (np.isfinite(mask_scale) and mask_scale > 0):
+        raise ConfigError(f"code.mask_scale: must be positive and finite, got {mask_scale}")
+    rows = np.unique(np.linspace(0, dataset.n_samples - 1, SAMPLED_ROWS).astype(int)).tolist()
+    parts = [dataset.read(row, row + 1, np.float64) for row in rows]
+    X = np.concatenate([X for X, _ in parts])
+    Y = _labels(dataset, np.concatenate([y for _, y in parts]), np.dtype(np.float64))
+    return {"X": mask_scale * (X.std() or 1.0), "Y": mask_scale * (Y.std() or 1.0)}
+
+
+def _index(
+    dataset: Dataset,
+    code: StoredBy,
+    parameters: Mapping[str, Any],
+    mixing: Mixing,
+    scales: Mapping[str, float],
+    order: str,
+    order_seed: int,
+) -> CodedIndex:
+    n_slots = -(-dataset.n_samples // code.n_blocks)
+    facts: dict[str, Any] = {
+        "code": code.name,
+        "parameters": dict(parameters),
+        "n_workers": code.n_workers,
+        "n_blocks": code.n_blocks,
+        "n_masks": code.n_masks,
+        "n_slots": n_slots,
+        "n_samples": dataset.n_samples,
+        "n_features": dataset.n_features,
+        "n_outputs": dataset.n_classes if dataset.task == "multiclass" else 1,
+        "n_padding": n_slots * code.n_blocks - dataset.n_samples,
+        "task": dataset.task,
+        "n_classes": dataset.n_classes,
+        "dtype": mixing.dtype,
+        "prime": 0,
+        "x_bits": 0,
+        "y_bits": 0,
+        "mask_x": float(scales["X"]),
+        "mask_y": float(scales["Y"]),
+        "order": order,
+        "order_seed": order_seed,
+        "fingerprint": dataset.fingerprint,
+        "source": dataset.meta.source,
+        "license": dataset.meta.license,
+    }
+    # where there are masks, workers must not be able to try out what the data might be
+    secret = os.urandom(32) if code.n_masks else b""
+    encoding = hashlib.sha256(repr(facts).encode() + code.storage.tobytes() + secret).hexdigest()
+    return CodedIndex(encoding=encoding, **facts)
+
+
+def _see_room(folder: Path, index: CodedIndex) -> None:
+    """Raise `DataError` if the files will not fit on the disk."""
+    width = (index.n_features + index.n_outputs) * np.dtype(index.dtype).itemsize
+    due = index.n_workers * index.n_slots * width + 8 * index.n_samples
+    free = shutil.disk_usage(folder.parent).free
+    if free < due:
+        raise DataError(
+            f"{folder}: {index.n_workers} coded files take {due / 1e9:.3g} GB, "
+            f"{free / 1e9:.3g} GB free on that disk"
+        )
+
+
+def _chunk_slots(index: CodedIndex, mixing: Mixing) -> int:
+    """Return how many slots are combined, and stored, at a time."""
+    row_bytes = index.n_features * mixing.blocks.itemsize
+    most = STEP_BYTES // max(index.n_blocks + index.n_masks, index.n_workers)
+    return min(max(min(CHUNK_BYTES, most) // row_bytes, 1), index.n_slots)
+
+
+def _labels(dataset: Dataset, y: Array, dtype: np.dtype[Any]) -> Array:
+    """Return labels as what is coded, (n, n_outputs)."""
+    if dataset.task == "multiclass":
+        return (y[:, None] == np.arange(dataset.n_classes)).astype(dtype)
+    if dataset.task == "binary":
+        return (2 * y[:, None] - 1).astype(dtype)
+    return y[:, None].astype(dtype)
+
+
+class _Encoding:
+    """One pass over the rows of a dataset."""
+
+    def __init__(
+        self, dataset: Dataset, index: CodedIndex, mixing: Mixing, writer: CodedWriter
+    ) -> None:
+        self.dataset, self.index, self.mixing, self.writer = dataset, index, mixing, writer
+        self._buffers = {"X": _Buffers(index, mixing, index.n_features, writer.chunk_slots)}
+        self._buffers["Y"] = _Buffers(index, mixing, index.n_outputs, writer.chunk_slots)
+
+    def run(self, progress: Progress) -> None:
+        n_samples = self.dataset.n_samples
+        window = self._window_rows()
+        for start in range(0, n_samples, window):
+            stop = min(start + window, n_samples)
+            X, y = self.dataset.read(start, stop)
+            self._see_finite(start, X, y)
+            self._window(start, X, y)
+            progress.at(stop)
+
+    def _window_rows(self) -> int:
+        """Return how many rows are read at a time: whole chunks of slots."""
+        index = self.index
+        row_bytes = index.n_features * self.dataset.dtype.itemsize
+        room = READ_BYTES if index.order == "none" else WINDOW_BYTES
+        rows = min(room // row_bytes, WINDOW_ROWS)
+        chunk_rows = self.writer.chunk_slots * index.n_blocks
+        return max(rows // chunk_rows, 1) * chunk_rows
+
+    def _see_finite(self, start: int, X: Array, y: Array) -> None:
+        """Raise `DataError` for a number that is not finite: it would be in every coded block."""
+        for name, values in (("X", X), ("y", y)):
+            # the smallest and the largest are found faster than all are looked at
+            if values.dtype.kind == "f" and not np.isfinite([values.min(), values.max()]).all():
+                row, *column = np.argwhere(~np.isfinite(values))[0].tolist()
+                where = f"row {start + row}" + (f", column {column[0]}" if column else "")
+                value = values[(row, *column)]
+                raise DataError(f"{self.dataset.path}: {name}, {where}: {value} cannot be coded")
+
+    def _window(self, start: int, X: Array, y: Array) -> None:
+        """Encode the rows from ``start`` on."""
+        index = self.index
+        labels = y if index.task != "regression" else y.astype(np.float64, copy=False)
+        seed = (index.order_seed, start)
+        places = similar.order(X, labels, index.n_blocks, index.order, seed)
+        self.writer.append_order(start, start + places)
+        values = {"X": X, "Y": _labels(self.dataset, y, X.dtype)}
+        step = self.writer.chunk_slots * index.n_blocks
+        for at in range(0, len(places), step):
+            chosen = places[at : at + step]
+            self.writer.append(
+                *(self._buffers[name].combine(values[name], chosen, name) for name in values)
+            )
+
+
+class _Buffers:
+    """Room for the blocks and the coded blocks of some slots."""
+
+    def __init__(self, index: CodedIndex, mixing: Mixing, width: int, n_slots: int) -> None:
+        self.n_blocks, self.n_masks, self.n_workers = index.n_blocks, index.n_masks, index.n_workers
+        self.width, self._mixing = width, mixing
+        self._blocks = np.empty((self.n_blocks + self.n_masks, n_slots * width), mixing.blocks)
+        self._coded = np.empty(self.n_workers * n_slots * width, mixing.blocks)
+
+    def combine(self, values: Array, chosen: Array, which: str) -> Array:
+        """Return the coded rows of some slots, (n_workers, n_slots, width), valid until next time.
+
+        values : (n, width)      chosen : the rows of each slot's group, one group after the other
+        """
+        n_slots = -(-len(chosen) // self.n_blocks)
+        size = n_slots * self.width
+        for j in range(self.n_blocks):
+            rows = chosen[j :: self.n_blocks]
+            block = self._blocks[j, :size].reshape(n_slots, self.width)
+            block[: len(rows)] = self._mixing.enter(values[rows], which)
+            block[len(rows) :] = 0
+        for mask in self._blocks[self.n_blocks :, :size]:
+            self._mixing.mask(mask, which)
+        coded = self._coded[: self.n_workers * size].reshape(self.n_workers, size)
+        self._mixing.mix([block[:size] for block in self._blocks], coded)
+        return coded.reshape(self.n_workers, n_slots, self.width)
