@@ -188,7 +188,7 @@ class CodedDataset(_Opened):
         n = max(min(stop * index.n_blocks, index.n_samples) - at, 0)
         with reading(self.path, "order"):
             found[:n] = self._order[at : at + n]
-        if n and not (0 <= found[:n].min() and found[:n].max() < index.n_samples):
+        if n and not (found[:n].min() >= 0 and found[:n].max() < index.n_samples):
             raise DataError(f"{self.path}: order names samples beyond {index.n_samples}")
         return found.reshape(-1, index.n_blocks)
 

@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Any
 
 import h5py
-import numpy as np
 import numpy.typing as npt
 
 from .. import __version__
@@ -35,8 +34,8 @@ class _File:
         self.file = h5py.File(self.disk, "w")
         write_facts(self.file, facts, f"mpicode {__version__}")
 
-    def array(self, name: str, shape: tuple[int, ...], dtype: str, chunk_rows: int) -> h5py.Dataset:
-        chunks = (min(chunk_rows, shape[0]), *shape[1:])
+    def array(self, name: str, shape: tuple[int, ...], dtype: str, chunk_slots: int) -> h5py.Dataset:
+        chunks = (min(chunk_slots, shape[0]), *shape[1:])
         return self.file.create_dataset(name, shape, dtype, chunks=chunks, fletcher32=True)
 
     def finish(self) -> None:
@@ -52,7 +51,7 @@ class CodedWriter:
 
     index      : what is to be written; exactly ``index.n_slots`` slots must be appended
     storage    : (n_workers, n_blocks + n_masks), the encoding matrix
-    chunk_rows : slots that are stored, and checked on reading, together
+    chunk_slots : slots that are stored, and checked on reading, together
 
     Everything is written to ``FOLDER.part``, brought to the disk and moved into place at the end.
     """
@@ -62,12 +61,12 @@ class CodedWriter:
         folder: Path,
         index: CodedIndex,
         storage: Array,
-        chunk_rows: int,
+        chunk_slots: int,
         *,
         force: bool = False,
     ) -> None:
         self.folder, self.index, self.storage = folder, index, storage
-        self.chunk_rows = chunk_rows
+        self.chunk_slots = chunk_slots
         self._part = folder.with_name(folder.name + ".part")
         self._old = folder.with_name(folder.name + ".old")
         self._files: list[_File] = []
@@ -100,7 +99,7 @@ class CodedWriter:
             sizes = (("X", index.n_features, self._X), ("Y", index.n_outputs, self._Y))
             for name, width, arrays in sizes:
                 shape = (index.n_slots, width)
-                arrays.append(file.array(name, shape, index.dtype, self.chunk_rows))
+                arrays.append(file.array(name, shape, index.dtype, self.chunk_slots))
 
     def _new(self, name: str, facts: BlockFacts | CodedIndex) -> _File:
         self._files.append(_File(self._part / name, self.folder / name, facts))

@@ -1,4 +1,4 @@
-"""What a coded dataset is, in a few lines or as JSON; and reading all of it, to say what is wrong."""
+"""What a coded dataset is, in a few lines or as JSON; reading all of it to say what is wrong."""
 
 from __future__ import annotations
 
