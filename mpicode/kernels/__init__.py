@@ -52,6 +52,9 @@ modular_dot(X, x, prime, out) -> out
 modular_transpose_dot(X, residual, prime, out) -> out
     ``out = X.T @ residual``, under the same rules. residual: (n_rows,) or (n_rows, c); out:
     (n_features,) or (n_features, c).
+fletcher32(data) -> int
+    The checksum that HDF5 puts behind a chunk: Fletcher's sums, modulo 65535, of the pairs of bytes
+    (the first is the high one, a last byte alone has 0 behind it). data: (n,) uint8.
 """
 
 from __future__ import annotations
@@ -65,6 +68,7 @@ COMPILED: bool
 try:
     if os.environ.get("MPICODE_PLAIN_KERNELS") == "1":
         raise ImportError("the plain kernels were asked for")
+    from ._checksums import fletcher32
     from ._modular import modular_combine, modular_dot, modular_transpose_dot
     from ._residuals import logistic_residual, softmax_residual
     from ._segments import combine_segments
@@ -81,6 +85,7 @@ except ImportError:
         csr_dot,
         csr_transpose_accumulate,
         csr_transpose_segments,
+        fletcher32,
         logistic_residual,
         modular_combine,
         modular_dot,
@@ -99,6 +104,7 @@ __all__ = [
     "csr_dot",
     "csr_transpose_accumulate",
     "csr_transpose_segments",
+    "fletcher32",
     "logistic_residual",
     "modular_combine",
     "modular_dot",

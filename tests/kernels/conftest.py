@@ -5,7 +5,15 @@ import pytest
 
 from mpicode.kernels import plain
 
-MODULES = ("_sums", "_segments", "_sparse_segments", "_sparse", "_residuals", "_modular")
+MODULES = (
+    "_sums",
+    "_segments",
+    "_sparse_segments",
+    "_sparse",
+    "_residuals",
+    "_modular",
+    "_checksums",
+)
 NAMES = (
     "combine",
     "combine_segments",
@@ -13,6 +21,7 @@ NAMES = (
     "csr_dot",
     "csr_transpose_accumulate",
     "csr_transpose_segments",
+    "fletcher32",
     "logistic_residual",
     "modular_combine",
     "modular_dot",
