@@ -57,8 +57,10 @@ class _Opened:
 class CodedBlock(_Opened):
     """What one worker computes on, open for reading; no other file is looked at.
 
-    ``facts`` are what the file says of itself; ``n_slots``, ``n_features`` and ``n_outputs`` are
-    among them. ``dtype`` is what `read` gives: that of the file, int64 for a field.
+    ``facts`` are what the file says of itself; ``n_slots``, ``n_features``, ``n_outputs``,
+    ``task`` and ``n_classes`` are among them. ``dtype`` is what `read` gives unless asked
+    otherwise: that of the file, int64 for a field. ``storage`` is the worker's row of the encoding
+    matrix.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -78,7 +80,8 @@ class CodedBlock(_Opened):
             raise DataError(f"{self.path}: for worker {facts.worker} of {facts.n_workers}")
         self.n_slots = facts.n_slots
         self.n_features, self.n_outputs = facts.n_features, facts.n_outputs
-        kinds = "u" if facts.prime else "fc"
+        self.task, self.n_classes = facts.task, facts.n_classes
+        kinds = "iu" if facts.prime else "fc"
         self._X = self._array("X", (self.n_slots, self.n_features), kinds)
         self._Y = self._array("Y", (self.n_slots, self.n_outputs), kinds)
         for name, array in (("X", self._X), ("Y", self._Y)):
@@ -89,25 +92,27 @@ class CodedBlock(_Opened):
         )[:]
         self.dtype = np.dtype(np.int64 if facts.prime else facts.dtype)
 
-    def read(self, start: int, stop: int) -> tuple[Array, Array]:
+    def read(self, start: int, stop: int, dtype: Any = None) -> tuple[Array, Array]:
         """Return the coded samples ``(X, Y)`` of the slots ``start <= slot < stop``.
 
-        X is (stop - start, n_features), Y (stop - start, n_outputs), both of ``dtype``.
+        X is (stop - start, n_features), Y (stop - start, n_outputs), both of ``dtype``. Raises
+        `DataError` naming file and slots for what cannot be read or is out of range.
         """
         if not 0 <= start <= stop <= self.n_slots:
             raise DataError(
                 f"{self.path}: slots {start} to {stop - 1} asked for, the file has slots 0 to "
                 f"{self.n_slots - 1}"
             )
-        return self._read(self._X, start, stop), self._read(self._Y, start, stop)
+        dtype = self.dtype if dtype is None else np.dtype(dtype)
+        return self._read(self._X, start, stop, dtype), self._read(self._Y, start, stop, dtype)
 
-    def _read(self, array: h5py.Dataset, start: int, stop: int) -> Array:
+    def _read(self, array: h5py.Dataset, start: int, stop: int, dtype: np.dtype[Any]) -> Array:
         out = np.empty((stop - start, array.shape[1]), array.dtype)
         if out.size:
             name = array.name.lstrip("/")
             with reading(self.path, f"{name}, slots {start} to {stop - 1}"):
                 array.read_direct(out, np.s_[start:stop])
-        return out.astype(self.dtype, copy=False)
+        return out.astype(dtype, copy=False)
 
     def nbytes(self, start: int, stop: int) -> int:
         """Return the memory that `read` gives for these slots, in bytes."""

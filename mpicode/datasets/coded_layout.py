@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 
 import h5py
 import numpy as np
@@ -50,8 +50,8 @@ class BlockFacts:
 
     ``encoding`` is one text for all files that were made together; ``code``, ``n_workers``,
     ``n_blocks`` and ``n_masks`` are those of the code, ``worker`` is the one the file is for.
-    ``prime`` is that of the field where numbers are exact, else 0; then stored integers are
-    ``round(2**x_bits * x)`` and ``round(2**y_bits * y)``, combined modulo ``prime``.
+    Where ``prime`` is not 0, stored integers are ``round(2**x_bits * x)`` and
+    ``round(2**y_bits * y)``, combined modulo that prime.
     """
 
     encoding: str
@@ -139,8 +139,8 @@ def read_facts(file: h5py.File, path: Path, cls: type[Facts]) -> Facts:
     found: dict[str, Any] = {}
     for field in fields(cls):
         found[field.name] = _fact(file, path, field.name, str(field.type))
-    facts = cast(Facts, cls(**found))
-    lowest = {"n_masks": 0, "n_classes": 0, "prime": 0, "worker": 0}
+    facts = cls(**found)
+    lowest: dict[str, int] = {"n_masks": 0, "n_classes": 0, "prime": 0, "worker": 0}
     for name in ("n_workers", "n_blocks", "n_slots", "n_features", "n_outputs", *lowest):
         value = getattr(facts, name, 1)
         if value < lowest.get(name, 1):
@@ -191,8 +191,10 @@ def see_that_it_is_of(
         if ours != theirs:
             raise ConfigError(f"{key}: {ours}, but {path} was encoded with {theirs}")
     wanted = code.storage if isinstance(facts, CodedIndex) else code.storage[facts.worker][None]
-    apart = np.abs(wanted - rows).max(initial=0.0)
-    if not apart <= SAME * np.abs(wanted).max(initial=0.0):
+    apart = float(np.abs(wanted - rows).max(initial=0))
+    # residues are exact
+    allowed = 0.0 if facts.prime else SAME * float(np.abs(wanted).max(initial=0))
+    if not apart <= allowed:
         raise ConfigError(
             f"code: its encoding matrix differs by up to {apart:.3g} from the one "
             f"{path} was encoded with: other points, smoothing or seed"

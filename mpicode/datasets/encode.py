@@ -21,7 +21,7 @@ from . import similar
 from .coded_files import CodedWriter, refuse_folder
 from .coded_layout import CodedIndex, StoredBy
 from .filling import CHUNK_BYTES
-from .mixing import Mixing, RealMixing
+from .mixing import Field, FieldMixing, Mixing, RealMixing
 from .progress import Progress
 from .reader import Dataset, open_dataset
 
@@ -45,6 +45,7 @@ def encode_dataset(
     order: str = "path",
     order_seed: int = 0,
     mask_scale: float = 1.0,
+    field: Field | None = None,
     force: bool = False,
 ) -> CodedIndex:
     """Write the coded dataset ``folder`` of a dataset file; return its index.
@@ -52,7 +53,8 @@ def encode_dataset(
     code       : its name, numbers and ``storage`` are looked at; one file is written per worker
     parameters : of the code, for the index
     order      : which samples are coded together, see `mpicode.datasets.similar`
-    mask_scale : standard deviation of the masks in units of that of the data
+    mask_scale : standard deviation of Gaussian masks, in units of that of the data
+    field      : for a code whose ``storage`` is residues of a prime field
 
     Raises `ConfigError` for numbers that do not fit together, `DataError` for data that cannot be
     read, is sparse, or holds numbers that are not finite, and for a disk that is full.
@@ -63,9 +65,13 @@ def encode_dataset(
         raise ConfigError(f"order: {order!r} is not one of {', '.join(similar.ORDERS)}")
     with open_dataset(source) as dataset:
         _see_that_it_can_be(dataset, code)
-        scales = _mask_scales(dataset, mask_scale) if code.n_masks else {"X": 0.0, "Y": 0.0}
-        mixing = RealMixing(code.storage, dataset.dtype, scales)
-        index = _index(dataset, code, parameters, mixing, scales, order, order_seed)
+        mixing: Mixing
+        if field is not None:
+            mixing = FieldMixing(code.storage, field)
+        else:
+            scales = _mask_scales(dataset, mask_scale if code.n_masks else 0.0)
+            mixing = RealMixing(code.storage, dataset.dtype, scales)
+        index = _index(dataset, code, parameters, mixing, order, order_seed)
         _see_room(folder, index)
         chunk_slots = _chunk_slots(index, mixing)
         with (
@@ -94,8 +100,8 @@ def _see_that_it_can_be(dataset: Dataset, code: StoredBy) -> None:
 
 def _mask_scales(dataset: Dataset, mask_scale: float) -> dict[str, float]:
     """Return the standard deviation of masks for X and Y: that of some rows, times a factor."""
-    if not (np.isfinite(mask_scale) and mask_scale > 0):
-        raise ConfigError(f"code.mask_scale: must be positive and finite, got {mask_scale}")
+    if mask_scale == 0:
+        return {"X": 0.0, "Y": 0.0}
     rows = np.unique(np.linspace(0, dataset.n_samples - 1, SAMPLED_ROWS).astype(int)).tolist()
     parts = [dataset.read(row, row + 1, np.float64) for row in rows]
     X = np.concatenate([X for X, _ in parts])
@@ -108,7 +114,6 @@ def _index(
     code: StoredBy,
     parameters: Mapping[str, Any],
     mixing: Mixing,
-    scales: Mapping[str, float],
     order: str,
     order_seed: int,
 ) -> CodedIndex:
@@ -126,12 +131,7 @@ def _index(
         "n_padding": n_slots * code.n_blocks - dataset.n_samples,
         "task": dataset.task,
         "n_classes": dataset.n_classes,
-        "dtype": mixing.dtype,
-        "prime": 0,
-        "x_bits": 0,
-        "y_bits": 0,
-        "mask_x": float(scales["X"]),
-        "mask_y": float(scales["Y"]),
+        **mixing.facts,
         "order": order,
         "order_seed": order_seed,
         "fingerprint": dataset.fingerprint,
@@ -179,15 +179,17 @@ class _Encoding:
         self, dataset: Dataset, index: CodedIndex, mixing: Mixing, writer: CodedWriter
     ) -> None:
         self.dataset, self.index, self.mixing, self.writer = dataset, index, mixing, writer
-        self._buffers = {"X": _Buffers(index, mixing, index.n_features, writer.chunk_slots)}
-        self._buffers["Y"] = _Buffers(index, mixing, index.n_outputs, writer.chunk_slots)
+        self._X = _Buffers(index, mixing, index.n_features, writer.chunk_slots)
+        self._Y = _Buffers(index, mixing, index.n_outputs, writer.chunk_slots)
+        # residues have more digits than float32
+        self._dtype = np.dtype(np.float64) if index.prime else dataset.dtype
 
     def run(self, progress: Progress) -> None:
         n_samples = self.dataset.n_samples
         window = self._window_rows()
         for start in range(0, n_samples, window):
             stop = min(start + window, n_samples)
-            X, y = self.dataset.read(start, stop)
+            X, y = self.dataset.read(start, stop, self._dtype)
             self._see_finite(start, X, y)
             self._window(start, X, y)
             progress.at(stop)
@@ -195,7 +197,7 @@ class _Encoding:
     def _window_rows(self) -> int:
         """Return how many rows are read at a time: whole chunks of slots."""
         index = self.index
-        row_bytes = index.n_features * self.dataset.dtype.itemsize
+        row_bytes = index.n_features * self._dtype.itemsize
         room = READ_BYTES if index.order == "none" else WINDOW_BYTES
         rows = min(room // row_bytes, WINDOW_ROWS)
         chunk_rows = self.writer.chunk_slots * index.n_blocks
@@ -214,17 +216,19 @@ class _Encoding:
     def _window(self, start: int, X: Array, y: Array) -> None:
         """Encode the rows from ``start`` on."""
         index = self.index
-        labels = y if index.task != "regression" else y.astype(np.float64, copy=False)
         seed = (index.order_seed, start)
-        places = similar.order(X, labels, index.n_blocks, index.order, seed)
+        places = similar.order(X, y, index.n_blocks, index.order, seed)
         self.writer.append_order(start, start + places)
-        values = {"X": X, "Y": _labels(self.dataset, y, X.dtype)}
+        Y = _labels(self.dataset, y, X.dtype)
         step = self.writer.chunk_slots * index.n_blocks
         for at in range(0, len(places), step):
             chosen = places[at : at + step]
-            self.writer.append(
-                *(self._buffers[name].combine(values[name], chosen, name) for name in values)
-            )
+            try:
+                coded_X, coded_Y = self._X.combine(X, chosen, "X"), self._Y.combine(Y, chosen, "Y")
+            except DataError as error:
+                last = start + len(X) - 1
+                raise DataError(f"{self.dataset.path}: rows {start} to {last}: {error}") from error
+            self.writer.append(coded_X, coded_Y)
 
 
 class _Buffers:
