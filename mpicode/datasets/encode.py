@@ -165,11 +165,12 @@ def _chunk_slots(index: CodedIndex, mixing: Mixing) -> int:
 
 def _labels(dataset: Dataset, y: Array, dtype: np.dtype[Any]) -> Array:
     """Return labels as what is coded, (n, n_outputs)."""
+    columns = y[:, None]
     if dataset.task == "multiclass":
-        return (y[:, None] == np.arange(dataset.n_classes)).astype(dtype)
-    if dataset.task == "binary":
-        return (2 * y[:, None] - 1).astype(dtype)
-    return y[:, None].astype(dtype)
+        columns = columns == np.arange(dataset.n_classes)
+    elif dataset.task == "binary":
+        columns = 2 * columns - 1
+    return columns.astype(dtype)
 
 
 class _Encoding:

@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ConfigError
+from ..errors import ConfigError, DataError
 
 ORDERS = ("none", "class", "path")
 
-# Principal directions looked at, and samples they are found from.
+# Principal directions looked at, and the samples, and numbers in them, that they are found from.
 N_DIRECTIONS = 32
-N_SAMPLED = 512
+N_SAMPLED = 256
+SAMPLED_NUMBERS = 1 << 23
 # Rounds of 2-opt: seldom more than four find anything.
 MOST_ROUNDS = 8
 # Distances within groups are computed for so many pairs at a time.
@@ -97,9 +98,12 @@ def _points(X: Array, y: Array | None, rng: np.random.Generator) -> Array:
     Numbers y are one more direction, spread as widely as the widest of the others.
     """
     d = X.shape[1]
-    centre = np.float64(0)
+    dtype = np.result_type(X.dtype, np.float32)
+    if X.size and not np.isfinite([X.min(), X.max()]).all():
+        raise DataError("order: X holds a number that is not finite")
     if d > N_DIRECTIONS:
-        sample = X[np.sort(rng.permutation(len(X))[:N_SAMPLED])].astype(np.float64)
+        n_sampled = min(len(X), N_SAMPLED, max(SAMPLED_NUMBERS // d, 2))
+        sample = X[np.sort(rng.permutation(len(X))[:n_sampled])].astype(np.float64)
         centre = sample.mean(axis=0)
         sample -= centre
         # the Gram matrix is small where the features are many
@@ -107,10 +111,12 @@ def _points(X: Array, y: Array | None, rng: np.random.Generator) -> Array:
         chosen = np.argsort(values)[::-1][:N_DIRECTIONS]
         chosen = chosen[values[chosen] > 1e-12 * max(values.max(), 0.0)]
         directions = sample.T @ (vectors[:, chosen] / np.sqrt(values[chosen]))
-        directions = directions.astype(X.dtype, copy=False)
-        points = X @ directions - (centre @ directions).astype(X.dtype)
+        points = X @ directions.astype(dtype) - (centre @ directions).astype(dtype)
     else:
         points = X - X.mean(axis=0)
+    if not points.shape[1]:
+        points = np.zeros((len(X), 1), dtype)
+    points /= np.abs(points).max() or 1.0
     if y is not None and y.dtype.kind == "f":
         spread = points.std(axis=0).max(initial=0.0) or 1.0
         like = (y - y.mean()) / (y.std() or 1.0) * spread
@@ -143,7 +149,8 @@ def _widest(place: Array, bounds: Indices) -> Indices:
     sizes = np.diff(bounds)[:, None]
     mean = np.add.reduceat(place, bounds[:-1], axis=0, dtype=np.float64) / sizes
     square = np.add.reduceat(place * place, bounds[:-1], axis=0, dtype=np.float64) / sizes
-    return np.argmax(square - mean * mean, axis=1)
+    widest: Indices = np.argmax(square - mean * mean, axis=1)
+    return widest
 
 
 def _paths(points: Array, groups: Indices) -> Indices:
