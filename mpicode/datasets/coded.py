@@ -142,15 +142,15 @@ class CodedDataset(_Opened):
                 self.index = index = read_facts(self.file, self.path, CodedIndex)
                 shape = (index.n_workers, index.n_blocks + index.n_masks)
                 self.storage: Array = self._array("storage", shape, "iufc")[:]
-                self._order = self._array("order", (index.n_samples,), "i")
+                self._order = self._array("order", (index.n_slots, index.n_blocks), "i")
         except BaseException:
             self.close()
             raise
         if index.n_samples + index.n_padding != index.n_slots * index.n_blocks:
             self.close()
             raise DataError(
-                f"{self.path}: {index.n_samples} samples and {index.n_padding} zeros do not fill "
-                f"{index.n_slots} slots of {index.n_blocks} blocks"
+                f"{self.path}: {index.n_samples} samples and {index.n_padding} empty places are "
+                f"not {index.n_slots} slots of {index.n_blocks} blocks"
             )
 
     @property
@@ -181,21 +181,16 @@ class CodedDataset(_Opened):
     def samples(self, start: int, stop: int) -> npt.NDArray[np.int64]:
         """Return which sample is in each slot ``start <= slot < stop`` of each block.
 
-        (stop - start, n_blocks); -1 where zeros fill the last slot
+        (stop - start, n_blocks); -1 in a place that no sample is in
         """
-        index = self.index
-        if not 0 <= start <= stop <= index.n_slots:
-            raise DataError(
-                f"{self.path}: slots {start} to {stop - 1} asked for, it has {index.n_slots}"
-            )
-        found = np.full((stop - start) * index.n_blocks, -1, np.int64)
-        at = start * index.n_blocks
-        n = max(min(stop * index.n_blocks, index.n_samples) - at, 0)
+        n_slots, n_samples = self.index.n_slots, self.index.n_samples
+        if not 0 <= start <= stop <= n_slots:
+            raise DataError(f"{self.path}: slots {start} to {stop - 1} asked for, it has {n_slots}")
         with reading(self.path, "order"):
-            found[:n] = self._order[at : at + n]
-        if n and not (found[:n].min() >= 0 and found[:n].max() < index.n_samples):
-            raise DataError(f"{self.path}: order names samples beyond {index.n_samples}")
-        return found.reshape(-1, index.n_blocks)
+            found: npt.NDArray[np.int64] = self._order[start:stop].astype(np.int64, copy=False)
+        if found.size and not (found.min() >= -1 and found.max() < n_samples):
+            raise DataError(f"{self.path}: order names samples beyond {n_samples}")
+        return found
 
     def see_that_it_is_of(self, code: StoredBy, fingerprint: str | None = None) -> None:
         """Raise `ConfigError` unless it was encoded as ``code`` does, of the dataset given.

@@ -27,6 +27,8 @@ Array = npt.NDArray[Any]
 
 # What the filter fletcher32 puts behind a chunk.
 CHECKSUM_BYTES = 4
+# Places whose samples are stored together.
+ORDER_PLACES = 1 << 16
 # Besides ours, a process has some files open.
 OTHER_FILES = 64
 
@@ -117,7 +119,12 @@ class CodedWriter:
         _allow_files(index.n_workers + 1)
         head = self._new(INDEX_NAME, index)
         head.file["storage"] = self.storage
-        self._order = head.array("order", (index.n_samples,), "int64", 1 << 16)
+        self._order = head.array(
+            "order",
+            (index.n_slots, index.n_blocks),
+            "int64",
+            max(ORDER_PLACES // index.n_blocks, 1),
+        )
         for worker in range(index.n_workers):
             file = self._new(block_name(worker), index.block(worker))
             file.file["storage"] = self.storage[worker]
@@ -131,11 +138,13 @@ class CodedWriter:
         self._files.append(_File(self._part / name, self.folder / name, facts))
         return self._files[-1]
 
-    def append(self, X: Array, Y: Array) -> None:
+    def append(self, samples: Array, X: Array, Y: Array) -> None:
         """Write the next ``chunk_slots`` slots, or the last ones.
 
-        X : (n_workers, n, n_features)      Y : (n_workers, n, n_outputs)
+        samples : (n, n_blocks)
+        X       : (n_workers, n, n_features)      Y : (n_workers, n, n_outputs)
         """
+        assert self._order is not None
         due = min(self.chunk_slots, self.index.n_slots - self.slots)
         if X.shape[1] != due:
             raise DataError(f"{self.folder}: {X.shape[1]} slots came, {due} were due")
@@ -144,14 +153,9 @@ class CodedWriter:
                 self._X_chunk.write(X_file, self.slots, X[worker])
                 self._Y_chunk.write(Y_file, self.slots, Y[worker])
                 self._files[worker + 1].disk.check()
-        self.slots += due
-
-    def append_order(self, start: int, samples: Array) -> None:
-        """Write which samples are in the places from ``start`` on."""
-        assert self._order is not None
-        with _reported(self.folder):
-            self._order[start : start + len(samples)] = samples
+            self._order[self.slots : self.slots + due] = samples
             self._files[0].disk.check()
+        self.slots += due
 
     def _finish(self) -> None:
         if self.slots != self.index.n_slots:

@@ -33,7 +33,7 @@ def summary_coded(facts: dict[str, Any]) -> str:
     masks = f" and {facts['n_masks']} of masks" if facts["n_masks"] else ""
     parameters = ", ".join(f"{key} = {value}" for key, value in facts["parameters"].items())
     task = facts["task"] + (f", {facts['n_classes']} classes" if facts["n_classes"] else "")
-    padding = f", {facts['n_padding']} places filled with zeros" if facts["n_padding"] else ""
+    padding = f", {facts['n_padding']} places without a sample" if facts["n_padding"] else ""
     missing = f", {facts['n_missing']} files missing" if facts["n_missing"] else ""
     lines = {
         "code": f"{facts['code']} ({parameters})" if parameters else facts["code"],
@@ -83,13 +83,17 @@ def check_coded(folder: str | os.PathLike[str]) -> list[str]:
 
 def _check_order(samples: Any, n_slots: int, n_samples: int, n_blocks: int) -> None:
     """Raise `DataError` unless each sample is in one place."""
-    seen = np.zeros(n_samples, bool)
+    seen, n_there = np.zeros(n_samples, bool), 0
     step = max(BLOCK_BYTES // (8 * n_blocks), 1)
     for start in range(0, n_slots, step):
         found = samples(start, min(start + step, n_slots))
-        seen[found[found >= 0]] = True
+        there = found[found >= 0]
+        seen[there] = True
+        n_there += len(there)
     if not seen.all():
         raise DataError(f"order: sample {int(np.argmin(seen))} is in no place")
+    if n_there != n_samples:
+        raise DataError(f"order: {n_there} places have samples, of which there are {n_samples}")
 
 
 def _check_block(block: CodedBlock) -> list[str]:

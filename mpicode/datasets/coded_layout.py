@@ -2,13 +2,15 @@
 
 A coded dataset is a folder. ``coded.h5`` is the index, for the master: attributes that say what was
 encoded and how (`CodedIndex`), ``storage`` (n_workers, n_blocks + n_masks) and ``order``
-(n_samples,), the sample in each place: entry ``r * n_blocks + j`` is in slot r of block j.
+(n_slots, n_blocks), the sample in each slot of each block; -1: there is none.
 ``worker-00000.h5`` and so on hold what one worker computes on, and nothing else (`BlockFacts`):
 ``X`` (n_slots, n_features), ``Y`` (n_slots, n_outputs), and its own row of ``storage``. Masks are
-nowhere. Where the last slot is not full, samples of zeros, with labels of zeros, fill it.
+nowhere.
 
 ``Y`` codes the number itself for regression, -1 and 1 for binary labels, and a row with a single 1
-for each of several classes.
+for each of several classes. Where there is no sample, labels are zeros. Among several classes the
+features are those of a sample beside it, so that nothing jumps but the labels, by which it counts
+nothing; else they are zeros, too, and only in the last slot.
 """
 
 from __future__ import annotations
@@ -75,8 +77,8 @@ class BlockFacts:
 class CodedIndex:
     """What the index says: the facts of all blocks, and where they come from.
 
-    ``parameters`` are those of the code, and its seed. ``n_padding`` places of the last slot hold
-    zeros instead of a sample. ``order`` and ``order_seed`` say how samples were put together,
+    ``parameters`` are those of the code, and its seed. ``n_padding`` places have no sample.
+    ``order`` and ``order_seed`` say how samples were put together,
     ``fingerprint`` is that of the dataset. Masks are Gaussian with the standard deviations
     ``mask_x`` and ``mask_y``, 0 where there are none or they are uniform on the field.
     """

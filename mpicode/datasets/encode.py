@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,10 +28,12 @@ from .reader import Dataset, open_dataset
 Array = npt.NDArray[Any]
 
 # Rows that are put in order among themselves; without an order only read together.
-WINDOW_BYTES, WINDOW_ROWS = 1 << 27, 1 << 18
+WINDOW_BYTES, WINDOW_ROWS = 1 << 26, 1 << 18
 READ_BYTES = 1 << 24
 # Blocks, or coded blocks, that are in memory at once.
 STEP_BYTES = 1 << 26
+# Slots more than needed, as a share, that are worth it if no group then mixes classes.
+MOST_EMPTY = 0.1
 # Rows looked at for the spread of the data, which the scale of masks is in units of.
 SAMPLED_ROWS = 256
 
@@ -117,7 +119,7 @@ def _index(
     order: str,
     order_seed: int,
 ) -> CodedIndex:
-    n_slots = -(-dataset.n_samples // code.n_blocks)
+    n_slots = _n_slots(dataset, code.n_blocks, order)
     facts: dict[str, Any] = {
         "code": code.name,
         "parameters": dict(parameters),
@@ -142,6 +144,23 @@ def _index(
     secret = os.urandom(32) if code.n_masks else b""
     encoding = hashlib.sha256(repr(facts).encode() + code.storage.tobytes() + secret).hexdigest()
     return CodedIndex(encoding=encoding, **facts)
+
+
+def _n_slots(dataset: Dataset, n_blocks: int, order: str) -> int:
+    """Return how many slots there will be: more than needed where classes have groups apart."""
+    n_samples = dataset.n_samples
+    fewest = -(-n_samples // n_blocks)
+    if order == "none" or dataset.task != "multiclass":
+        return fewest
+    most_waiting = dataset.n_classes * (n_blocks - 1)
+    if most_waiting * dataset.n_features * dataset.dtype.itemsize > WINDOW_BYTES:
+        return fewest
+    counts = np.zeros(dataset.n_classes, np.int64)
+    for start in range(0, n_samples, WINDOW_ROWS):
+        y = dataset.labels(start, min(start + WINDOW_ROWS, n_samples))
+        counts += np.bincount(y, minlength=dataset.n_classes)
+    apart = int((-(-counts // n_blocks)).sum())
+    return apart if apart - fewest <= MOST_EMPTY * fewest else fewest
 
 
 def _see_room(folder: Path, index: CodedIndex) -> None:
@@ -174,25 +193,35 @@ def _labels(dataset: Dataset, y: Array, dtype: np.dtype[Any]) -> Array:
 
 
 class _Encoding:
-    """One pass over the rows of a dataset."""
+    """One pass over the rows of a dataset.
+
+    Samples that no full group of one class was found for wait for those of the next window.
+    """
 
     def __init__(
         self, dataset: Dataset, index: CodedIndex, mixing: Mixing, writer: CodedWriter
     ) -> None:
-        self.dataset, self.index, self.mixing, self.writer = dataset, index, mixing, writer
+        self.dataset, self.index, self.writer = dataset, index, writer
         self._X = _Buffers(index, mixing, index.n_features, writer.chunk_slots)
         self._Y = _Buffers(index, mixing, index.n_outputs, writer.chunk_slots)
         # residues have more digits than float32
         self._dtype = np.dtype(np.float64) if index.prime else dataset.dtype
+        # classes have groups of their own, so that places are empty that need not be
+        self._apart = index.n_padding >= index.n_blocks
 
     def run(self, progress: Progress) -> None:
+        """Encode everything."""
         n_samples = self.dataset.n_samples
         window = self._window_rows()
+        waiting: _Samples | None = None
         for start in range(0, n_samples, window):
             stop = min(start + window, n_samples)
             X, y = self.dataset.read(start, stop, self._dtype)
             self._see_finite(start, X, y)
-            self._window(start, X, y)
+            samples = _Samples(np.arange(start, stop), X, y)
+            if waiting is not None and len(waiting.y):
+                samples = waiting.and_(samples)
+            waiting = self._window(samples, stop == n_samples)
             progress.at(stop)
 
     def _window_rows(self) -> int:
@@ -214,22 +243,50 @@ class _Encoding:
                 value = values[(row, *column)]
                 raise DataError(f"{self.dataset.path}: {name}, {where}: {value} cannot be coded")
 
-    def _window(self, start: int, X: Array, y: Array) -> None:
-        """Encode the rows from ``start`` on."""
-        index = self.index
-        seed = (index.order_seed, start)
-        places = similar.order(X, y, index.n_blocks, index.order, seed)
-        self.writer.append_order(start, start + places)
+    def _window(self, samples: _Samples, last: bool) -> _Samples:
+        """Encode whole chunks of groups, all there are of the last window; return what is left."""
+        index, chunk_slots = self.index, self.writer.chunk_slots
+        X, y, n_blocks, kind = samples.X, samples.y, index.n_blocks, index.order
+        seed = (index.order_seed, int(samples.numbers[0]))
+        groups, left = similar.grouped(X, y, n_blocks, kind, seed)
+        if last or (not self._apart and len(left) * X[0].nbytes > WINDOW_BYTES):
+            closed = similar.closed(X, y, left, n_blocks, kind, apart=self._apart)
+            whole = len(closed) if last else len(left) // n_blocks
+            groups, left = np.concatenate([groups, closed[:whole]]), closed[whole:].reshape(-1)
+        ready = len(groups) if last else len(groups) // chunk_slots * chunk_slots
         Y = _labels(self.dataset, y, X.dtype)
-        step = self.writer.chunk_slots * index.n_blocks
-        for at in range(0, len(places), step):
-            chosen = places[at : at + step]
-            try:
-                coded_X, coded_Y = self._X.combine(X, chosen, "X"), self._Y.combine(Y, chosen, "Y")
-            except DataError as error:
-                last = start + len(X) - 1
-                raise DataError(f"{self.dataset.path}: rows {start} to {last}: {error}") from error
-            self.writer.append(coded_X, coded_Y)
+        for at in range(0, ready, chunk_slots):
+            self._chunk(samples, Y, groups[at : min(at + chunk_slots, ready)])
+        waiting = np.concatenate([groups[ready:].reshape(-1), left[left >= 0]])
+        return _Samples(samples.numbers[waiting], X[waiting], y[waiting])
+
+    def _chunk(self, samples: _Samples, Y: Array, groups: Array) -> None:
+        """Encode some groups, (n_slots, n_blocks); -1 where there is no sample."""
+        copies = self.index.task == "multiclass"
+        numbers = np.where(groups < 0, -1, samples.numbers[groups])
+        try:
+            coded_X = self._X.combine(samples.X, groups, "X", copies)
+            coded_Y = self._Y.combine(Y, groups, "Y", False)
+        except DataError as error:
+            raise DataError(
+                f"{self.dataset.path}: row {numbers.max()} or before: {error}"
+            ) from error
+        self.writer.append(numbers, coded_X, coded_Y)
+
+
+class _Samples(NamedTuple):
+    """Some rows of the dataset.
+
+    numbers : (n,) of the rows      X : (n, n_features)      y : (n,)
+    """
+
+    numbers: Array
+    X: Array
+    y: Array
+
+    def and_(self, others: _Samples) -> _Samples:
+        """Return both."""
+        return _Samples(*(np.concatenate(pair) for pair in zip(self, others, strict=True)))
 
 
 class _Buffers:
@@ -241,18 +298,23 @@ class _Buffers:
         self._blocks = np.empty((self.n_blocks + self.n_masks, n_slots * width), mixing.blocks)
         self._coded = np.empty(self.n_workers * n_slots * width, mixing.blocks)
 
-    def combine(self, values: Array, chosen: Array, which: str) -> Array:
+    def combine(self, values: Array, groups: Array, which: str, copies: bool) -> Array:
         """Return the coded rows of some slots, (n_workers, n_slots, width), valid until next time.
 
-        values : (n, width)      chosen : the rows of each slot's group, one group after the other
+        values : (n, width)
+        groups : (n_slots, n_blocks), the row of ``values`` in each place; -1: there is none
+        copies : whether a row before it is in such a place, or zeros are
         """
-        n_slots = -(-len(chosen) // self.n_blocks)
+        n_slots = len(groups)
         size = n_slots * self.width
+        rows = groups[:, 0]
         for j in range(self.n_blocks):
-            rows = chosen[j :: self.n_blocks]
+            empty = groups[:, j] < 0
+            rows = np.where(empty, rows, groups[:, j])
             block = self._blocks[j, :size].reshape(n_slots, self.width)
-            block[: len(rows)] = self._mixing.enter(values[rows], which)
-            block[len(rows) :] = 0
+            block[:] = self._mixing.enter(values[rows], which)
+            if not copies:
+                block[empty] = 0
         for mask in self._blocks[self.n_blocks :, :size]:
             self._mixing.mask(mask, which)
         coded = self._coded[: self.n_workers * size].reshape(self.n_workers, size)

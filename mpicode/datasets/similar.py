@@ -12,7 +12,7 @@ in order by nearest neighbours, then by reversing parts of the path for as long 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,17 @@ Indices = npt.NDArray[np.int64]
 Seed = int | tuple[int, ...]
 
 
+class Groups(NamedTuple):
+    """Samples put together, by their numbers.
+
+    full : (n, n_blocks), a group in each row, all of one class, in random order
+    left : what is left over of each class, class by class
+    """
+
+    full: Indices
+    left: Indices
+
+
 def order(X: Array, y: Array | None, n_blocks: int, kind: str, seed: Seed = 0) -> Indices:
     """Return the samples group by group: entry ``r * n_blocks + j`` goes to slot r of block j.
 
@@ -42,9 +53,17 @@ def order(X: Array, y: Array | None, n_blocks: int, kind: str, seed: Seed = 0) -
 
     ``none`` leaves the samples as they are. ``class`` makes groups of one class, or of like numbers
     y, and is random otherwise. ``path`` makes groups of similar samples of one class, each ordered
-    along a short path. What is left over of each class makes the last mixed groups. Full groups
-    come in random order, the one that is not full last. The same for the same ``seed``.
+    along a short path. Full groups come in random order; what is left over of each class makes
+    mixed ones at the end, the very last of which may be short. The same for the same ``seed``.
     """
+    full, left = grouped(X, y, n_blocks, kind, seed)
+    last = closed(X, y, left, n_blocks, kind, apart=False)
+    places = np.concatenate([full.reshape(-1), last.reshape(-1)])
+    return places[places >= 0]
+
+
+def grouped(X: Array, y: Array | None, n_blocks: int, kind: str, seed: Seed = 0) -> Groups:
+    """Return the groups that are full and of one class, and what is left over; see `order`."""
     n = len(X)
     if kind not in ORDERS:
         raise ConfigError(f"order: {kind!r} is not one of {', '.join(ORDERS)}")
@@ -52,47 +71,62 @@ def order(X: Array, y: Array | None, n_blocks: int, kind: str, seed: Seed = 0) -
         raise ConfigError(f"code.n_blocks: must be at least 1, got {n_blocks}")
     if y is not None and len(y) != n:
         raise ConfigError(f"order: X has {n} rows, y has {len(y)}")
-    if kind == "none" or n == 0:
-        return np.arange(n, dtype=np.int64)
-    rng = np.random.default_rng([*np.atleast_1d(seed).tolist(), n_blocks])
-    points = _points(X, y, rng) if kind == "path" else None
-    grouped, left = _by_class(y, n, n_blocks, points, rng)
-    groups = np.concatenate([grouped, left[: len(left) // n_blocks * n_blocks]])
-    groups = groups.reshape(-1, n_blocks)
-    groups = groups[rng.permutation(len(groups))]
-    last = left[len(left) // n_blocks * n_blocks :]
-    if points is not None:
-        groups = _paths(points, groups)
-        last = _paths(points, last[None])[0] if len(last) else last
-    return np.concatenate([groups.reshape(-1), last])
-
-
-def _by_class(
-    y: Array | None, n: int, n_blocks: int, points: Array | None, rng: np.random.Generator
-) -> tuple[Indices, Indices]:
-    """Return the samples of full groups, group by group, and those left over, class by class."""
-    shuffled = rng.permutation(n).astype(np.int64)
-    if y is not None and y.dtype.kind == "f" and points is None:
-        # numbers: like ones together
+    if kind == "none":
         whole = n // n_blocks * n_blocks
-        by_value = shuffled[np.argsort(y[shuffled], kind="stable")]
-        return by_value[:whole], by_value[whole:]
-    classes = [shuffled]
-    if y is not None and y.dtype.kind in "iub":
-        by_class = shuffled[np.argsort(y[shuffled], kind="stable")]
-        edges = np.flatnonzero(np.diff(y[by_class])) + 1
-        classes = np.split(by_class, edges)
-    full: list[Indices] = []
-    left: list[Indices] = []
-    for samples in classes:
+        samples = np.arange(n, dtype=np.int64)
+        return Groups(samples[:whole].reshape(-1, n_blocks), samples[whole:])
+    rng = np.random.default_rng([*np.atleast_1d(seed).tolist(), n_blocks])
+    points = _points(X, y) if kind == "path" else None
+    shuffled = rng.permutation(n).astype(np.int64)
+    full, left = [], []
+    for samples in _classes(y, shuffled, kind):
         whole = len(samples) // n_blocks * n_blocks
-        left.append(samples[whole:])
         members = samples[:whole]
         full.append(members if points is None else _halved(points, members, n_blocks))
-    return np.concatenate(full), np.concatenate(left)
+        left.append(samples[whole:])
+    groups = np.concatenate(full).reshape(-1, n_blocks)
+    groups = groups[rng.permutation(len(groups))]
+    if points is not None:
+        groups = _paths(points, groups)
+    return Groups(groups, np.concatenate(left))
 
 
-def _points(X: Array, y: Array | None, rng: np.random.Generator) -> Array:
+def closed(
+    X: Array, y: Array | None, left: Indices, n_blocks: int, kind: str, *, apart: bool
+) -> Indices:
+    """Return groups of what was left over, (n, n_blocks), -1 where a group is short of samples.
+
+    left  : class by class, as `grouped` gave it
+    apart : each class gets groups of its own; else they are mixed and only the last group is short
+    """
+    classes = _classes(y, left, kind) if apart else [left]
+    groups = []
+    for samples in classes:
+        short = -len(samples) % n_blocks
+        places = np.concatenate([samples, np.full(short, -1, np.int64)]).reshape(-1, n_blocks)
+        if kind == "path" and len(samples):
+            points = _points(X[samples], None if y is None else y[samples])
+            own = np.arange(len(samples), dtype=np.int64)
+            whole = len(samples) // n_blocks * n_blocks
+            paths = [_paths(points, own[:whole].reshape(-1, n_blocks)).reshape(-1)]
+            if short:
+                paths.append(_paths(points, own[None, whole:])[0])
+            places.reshape(-1)[: len(samples)] = samples[np.concatenate(paths)]
+        groups.append(places)
+    return np.concatenate(groups)
+
+
+def _classes(y: Array | None, samples: Indices, kind: str) -> list[Indices]:
+    """Return the samples of each class; or all, of like numbers y one behind the other."""
+    if y is None or (y.dtype.kind == "f" and kind == "path"):
+        return [samples]
+    samples = samples[np.argsort(y[samples], kind="stable")]
+    if y.dtype.kind == "f" or kind == "none":
+        return [samples]
+    return np.split(samples, np.flatnonzero(np.diff(y[samples])) + 1)
+
+
+def _points(X: Array, y: Array | None) -> Array:
     """Return each sample's place along the principal directions, (n, p) float32.
 
     Numbers y are one more direction, spread as widely as the widest of the others.
@@ -103,7 +137,7 @@ def _points(X: Array, y: Array | None, rng: np.random.Generator) -> Array:
         raise DataError("order: X holds a number that is not finite")
     if d > N_DIRECTIONS:
         n_sampled = min(len(X), N_SAMPLED, max(SAMPLED_NUMBERS // d, 2))
-        sample = X[np.sort(rng.permutation(len(X))[:n_sampled])].astype(np.float64)
+        sample = X[np.linspace(0, len(X) - 1, n_sampled).astype(int)].astype(np.float64)
         centre = sample.mean(axis=0)
         sample -= centre
         # the Gram matrix is small where the features are many

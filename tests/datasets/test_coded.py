@@ -164,8 +164,12 @@ def test_another_dataset(coded, tmp_path):
     ("name", "attributes", "message"),
     [
         ("coded.h5", {"schema": 2}, r"coded\.h5: schema 2, this mpicode reads schema 1"),
-        ("coded.h5", {"n_samples": 99}, r"order is \(100,\), \(99,\) was due"),
-        ("coded.h5", {"n_padding": 5}, "100 samples and 5 zeros do not fill 34 slots of 3 blocks"),
+        ("coded.h5", {"n_samples": 99}, "99 samples and 2 empty places are not 34 slots of 3"),
+        (
+            "coded.h5",
+            {"n_padding": 5},
+            "100 samples and 5 empty places are not 34 slots of 3 blocks",
+        ),
         ("coded.h5", {"parameters": "[1"}, "attribute 'parameters' is no table"),
         ("coded.h5", {"n_workers": -6}, "attribute 'n_workers' is -6"),
         ("coded.h5", {"n_workers": 8}, r"storage is \(6, 3\), \(8, 3\) was due"),
@@ -231,7 +235,7 @@ def test_numbers_that_cannot_be_are_found(coded):
         file["X"][7, 2] = np.nan
         file["Y"][33, 0] = np.inf
     with h5py.File(folder / "coded.h5", "r+") as file:
-        file["order"][17] = file["order"][18]
+        file["order"][17, 1] = file["order"][18, 0]
     first, *others = check_coded(folder)
     assert "coded.h5: order: sample " in first
     assert first.endswith(" is in no place")
@@ -240,7 +244,7 @@ def test_numbers_that_cannot_be_are_found(coded):
         "00001.h5: Y, slot 33, column 0: inf",
     ]
     with h5py.File(folder / "coded.h5", "r+") as file:
-        file["order"][17] = 100
+        file["order"][17, 1] = 100
     assert "order names samples beyond 100" in check_coded(folder)[0]
 
 

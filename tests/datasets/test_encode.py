@@ -57,7 +57,7 @@ def dataset(tmp_path):
 
 
 def plain(path, coded):
-    """Return the samples, zeros behind them, and their label columns, by slot and block."""
+    """Return samples and label columns by slot and block, and what is where there is none."""
     with open_dataset(path) as data:
         X, y = data.read(0, data.n_samples, np.float64)
     if data.task == "multiclass":
@@ -66,7 +66,12 @@ def plain(path, coded):
         Y = (2 * y - 1 if data.task == "binary" else y)[:, None].astype(float)
     X, Y = (np.vstack([values, np.zeros(values.shape[1])]) for values in (X, Y))
     places = coded.samples(0, coded.index.n_slots)
-    return X[places], Y[places]
+    X, Y = X[places], Y[places]
+    if data.task == "multiclass":
+        for j in range(1, places.shape[1]):
+            empty = places[:, j] < 0
+            X[empty, j] = X[empty, j - 1]
+    return X, Y
 
 
 def everything(coded):
@@ -108,15 +113,46 @@ def test_each_file_holds_its_combination(tmp_path, dataset, order, task, n, n_bl
         assert coded.index == index
         assert coded.code == ("made-up", {"k": 1})
         assert index.fingerprint == data.fingerprint
-        assert index.n_padding == -n % n_blocks
         places = coded.samples(0, index.n_slots)
         assert_array_equal(np.sort(places[places >= 0]), np.arange(n))
-        assert (places.reshape(-1)[n:] == -1).all()
+        assert index.n_padding == (places < 0).sum()
+        if task != "multiclass" or order == "none":
+            assert index.n_padding == -n % n_blocks
+            assert (places.reshape(-1)[n:] == -1).all()
         X, Y = plain(path, coded)
         X_coded, Y_coded = everything(coded)
         assert_allclose(X_coded, np.einsum("ij,sjd->isd", storage, X), atol=1e-12)
         assert_allclose(Y_coded, np.einsum("ij,sjd->isd", storage, Y), atol=1e-12)
     assert check_coded(tmp_path / "c") == []
+
+
+@pytest.mark.usefixtures("windows")
+@pytest.mark.parametrize("order", ["class", "path"])
+@pytest.mark.parametrize(("n", "apart"), [(400, True), (41, False)])
+def test_no_group_mixes_classes_where_that_takes_few_places(tmp_path, dataset, order, n, apart):
+    path = dataset(n)
+    with open_dataset(path) as data:
+        y = data.read(0, n)[1]
+    index = encode_dataset(path, tmp_path / "c", code_of(np.eye(5)), {}, order=order)
+    with open_coded(tmp_path / "c") as coded:
+        places = coded.samples(0, index.n_slots)
+    mixed = sum(len(set(y[slot[slot >= 0]])) > 1 for slot in places)
+    if apart:
+        assert index.n_slots == sum(-(-np.bincount(y) // 5))
+        assert mixed == 0
+    else:
+        assert index.n_slots == 9
+        assert 1 <= mixed <= 2
+
+
+def test_samples_too_wide_to_wait_for_others_are_mixed(tmp_path, dataset, monkeypatch):
+    monkeypatch.setattr(encode, "CHUNK_BYTES", 56)
+    monkeypatch.setattr(encode, "WINDOW_BYTES", 4 * 56)
+    index = encode_dataset(dataset(200), tmp_path / "c", code_of(np.eye(5)), {})
+    assert index.n_slots == 40
+    assert check_coded(tmp_path / "c") == []
+    with open_coded(tmp_path / "c") as coded:
+        assert (coded.samples(0, 40)[:39] >= 0).all()
 
 
 @pytest.mark.parametrize(
@@ -270,7 +306,7 @@ def test_numbers_that_are_not_finite_are_named(tmp_path, dataset, value):
 def test_a_number_too_large_for_the_field_is_named(tmp_path, dataset):
     path = dataset(X=np.full((20, 3), 2000.0))
     code = codes.make("lagrange", n_workers=5, prime=65537)
-    with pytest.raises(DataError, match=r"a\.h5: rows 0 to 19: .* 2000, .*field of \d+ bits"):
+    with pytest.raises(DataError, match=r"a\.h5: row 19 or before: .* 2000, .*field of \d+ bits"):
         encode_dataset(path, tmp_path / "c", code, {}, field=Field(65537, 8, 8, quantise, masks))
 
 
@@ -296,10 +332,10 @@ if how.isdigit():
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(how), int(how)))
 if how == "kill":
     append = coded_files.CodedWriter.append
-    def until(self, X, Y):
+    def until(self, *chunk):
         if self.slots:
             os.kill(os.getpid(), signal.SIGKILL)
-        append(self, X, Y)
+        append(self, *chunk)
     coded_files.CodedWriter.append = until
 try:
     encode.encode_dataset(path, folder, codes.make("berrut", n_workers=4), {}, force=True)
@@ -400,7 +436,7 @@ def test_command_for_a_field(tmp_path, dataset, command, capsys):
     said = capsys.readouterr().err
     assert f"modulo {PRIME}, 8 bits of fraction (Y: 20)" in said
     assert "uniform on the field" in said
-    assert "order none, 1 places filled with zeros" in said
+    assert "order none, 1 places without a sample" in said
     with pytest.raises(ConfigError, match="--data-bits 20, --parameter-bits 12: together"):
         command(*words, "--data-bits", 20, "--force")
 

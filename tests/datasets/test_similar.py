@@ -53,8 +53,32 @@ def test_groups_are_of_one_class_as_far_as_there_are_enough(digits, kind, n_bloc
     labels = y[chosen[: len(y) // n_blocks * n_blocks]].reshape(-1, n_blocks)
     pure = (labels == labels[:, :1]).all(axis=1).sum()
     assert pure >= sum(np.bincount(y) // n_blocks)
-    # the mixed ones are not all at the end, where only the group that is not full is
-    assert np.flatnonzero((labels != labels[:, :1]).any(axis=1))[0] < len(labels) / 2
+    # those of one class come first, in no order
+    assert (labels[: sum(np.bincount(y) // n_blocks)] == labels[0, 0]).sum() < len(labels)
+    assert len(np.unique(labels[:40])) > 5
+
+
+@pytest.mark.parametrize("kind", ["class", "path"])
+def test_what_is_left_over_is_mixed_or_kept_apart(digits, kind):
+    X, y = digits
+    full, left = similar.grouped(X, y, 10, kind)
+    labels = y[full]
+    assert (labels == labels[:, :1]).all()
+    assert len(left) == (np.bincount(y) % 10).sum()
+    for apart in (False, True):
+        closed = similar.closed(X, y, left, 10, kind, apart=apart)
+        there = closed >= 0
+        assert_array_equal(np.sort(np.concatenate([full.reshape(-1), closed[there]])), range(1797))
+        # samples first, then room
+        assert (there[:, 1:] <= there[:, :-1]).all()
+        assert there[:, 0].all()
+        if apart:
+            assert len(closed) == (np.bincount(y) % 10 > 0).sum()
+            assert all(
+                len(set(y[group[here]])) == 1 for group, here in zip(closed, there, strict=True)
+            )
+        else:
+            assert there[:-1].all()
 
 
 @pytest.mark.parametrize("n_blocks", [4, 10, 20])
