@@ -56,6 +56,8 @@ def order(X: Array, y: Array | None, n_blocks: int, kind: str, seed: Seed = 0) -
     along a short path. Full groups come in random order; what is left over of each class makes
     mixed ones at the end, the very last of which may be short. The same for the same ``seed``.
     """
+    if X.size and not np.isfinite([X.min(), X.max()]).all():
+        raise DataError("order: X holds a number that is not finite")
     full, left = grouped(X, y, n_blocks, kind, seed)
     last = closed(X, y, left, n_blocks, kind, apart=False)
     places = np.concatenate([full.reshape(-1), last.reshape(-1)])
@@ -63,7 +65,10 @@ def order(X: Array, y: Array | None, n_blocks: int, kind: str, seed: Seed = 0) -
 
 
 def grouped(X: Array, y: Array | None, n_blocks: int, kind: str, seed: Seed = 0) -> Groups:
-    """Return the groups that are full and of one class, and what is left over; see `order`."""
+    """Return the groups that are full and of one class, and what is left over; see `order`.
+
+    X : finite numbers
+    """
     n = len(X)
     if kind not in ORDERS:
         raise ConfigError(f"order: {kind!r} is not one of {', '.join(ORDERS)}")
@@ -133,8 +138,6 @@ def _points(X: Array, y: Array | None) -> Array:
     """
     d = X.shape[1]
     dtype = np.result_type(X.dtype, np.float32)
-    if X.size and not np.isfinite([X.min(), X.max()]).all():
-        raise DataError("order: X holds a number that is not finite")
     if d > N_DIRECTIONS:
         n_sampled = min(len(X), N_SAMPLED, max(SAMPLED_NUMBERS // d, 2))
         sample = X[np.linspace(0, len(X) - 1, n_sampled).astype(int)].astype(np.float64)
@@ -181,8 +184,8 @@ def _halved(points: Array, samples: Indices, n_blocks: int) -> Indices:
 def _widest(place: Array, bounds: Indices) -> Indices:
     """Return for each part the direction along which it is spread most."""
     sizes = np.diff(bounds)[:, None]
-    mean = np.add.reduceat(place, bounds[:-1], axis=0, dtype=np.float64) / sizes
-    square = np.add.reduceat(place * place, bounds[:-1], axis=0, dtype=np.float64) / sizes
+    mean = np.add.reduceat(place, bounds[:-1], axis=0) / sizes
+    square = np.add.reduceat(place * place, bounds[:-1], axis=0) / sizes
     widest: Indices = np.argmax(square - mean * mean, axis=1)
     return widest
 
