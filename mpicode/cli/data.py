@@ -17,7 +17,9 @@ KINDS = ("least-squares", "sparse-least-squares", "logistic")
 
 def add_parser(subparsers: Any) -> None:
     """Add the command and its five subcommands."""
-    data = subparsers.add_parser("data", help="import, make, encode, describe and check dataset files")
+    data = subparsers.add_parser(
+        "data", help="import, make, encode, describe and check dataset files"
+    )
     commands = data.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add_import(commands)
     _add_make(commands)

@@ -87,9 +87,7 @@ class CodedBlock(_Opened):
         for name, array in (("X", self._X), ("Y", self._Y)):
             if array.dtype != np.dtype(facts.dtype):
                 raise DataError(f"{self.path}: {name} holds {array.dtype}, not {facts.dtype}")
-        self.storage: Array = self._array(
-            "storage", (facts.n_blocks + facts.n_masks,), "iufc"
-        )[:]
+        self.storage: Array = self._array("storage", (facts.n_blocks + facts.n_masks,), "iufc")[:]
         self.dtype = np.dtype(np.int64 if facts.prime else facts.dtype)
 
     def read(self, start: int, stop: int, dtype: Any = None) -> tuple[Array, Array]:
@@ -166,8 +164,9 @@ class CodedDataset(_Opened):
             )
         path = self.folder / block_name(worker)
         if not path.exists():
-            raise DataError(f"{path}: missing, {self.folder} was encoded for "
-                            f"{self.index.n_workers} workers")
+            raise DataError(
+                f"{path}: missing, {self.folder} was encoded for {self.index.n_workers} workers"
+            )
         block = open_block(self.folder, worker)
         wanted = self.index.block(worker)
         if block.facts != wanted:

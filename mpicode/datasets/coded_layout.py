@@ -40,6 +40,7 @@ class StoredBy(Protocol):
 
     @property
     def name(self) -> str: ...  # noqa: D102
+
     n_workers: int
     n_blocks: int
     n_masks: int
