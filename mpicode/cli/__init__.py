@@ -19,7 +19,7 @@ from ..errors import GaveUp, MpicodeError, WorkerFailed
 
 _DEBUG = "MPICODE_DEBUG"
 
-COMMANDS = ("run", "data", "codes", "simulate", "report", "jobs", "export", "doctor")
+COMMANDS = ("run", "infer", "data", "codes", "simulate", "report", "jobs", "export", "doctor")
 
 
 def parser() -> argparse.ArgumentParser:
