@@ -33,12 +33,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from mpicode.datasets.similar import order
 from networks import NETWORKS, Images, Trained, images, train
 
 from mpicode import codes
 from mpicode.codes.data.approximate import ApproximateCode
 from mpicode.codes.data.error_terms import estimated_error
+from mpicode.datasets.similar import order
 from mpicode.errors import ConfigError, MpicodeError
 
 SETTINGS = [(8, 10, 1), (8, 16, 4), (10, 30, 5), (20, 60, 20), (20, 100, 40)]

@@ -17,6 +17,7 @@ _LAZY = {
     "optimizers": ("mpicode.optimizers", None),
     "kernels": ("mpicode.kernels", None),
     "run": ("mpicode.train", "run"),
+    "infer": ("mpicode.train", "infer"),
     "open_run": ("mpicode.results", "open_run"),
     "Config": ("mpicode.config", "Config"),
     "WorkerPool": ("mpicode.pool", "WorkerPool"),

@@ -35,6 +35,9 @@ class Data:
     """Without ``test``: share of the rows of ``path`` to keep aside, drawn from ``run.seed``."""
     memory_mb: float = 2048.0
     """Most memory each worker keeps its rows in; what does not fit is read again each iteration."""
+    coded: str | None = None
+    """Folder of coded files, made by ``mpicode data encode``, that workers of a data code read
+    instead of ``path``."""
 
     def __post_init__(self) -> None:
         _within("data.test_fraction", self.test_fraction, 0.0, below=1)
@@ -178,6 +181,54 @@ class Virtual:
 
 
 @dataclass(frozen=True)
+class Infer:
+    """``[infer]``: what ``mpicode infer`` evaluates on all rows of ``data.path``."""
+
+    function: str | None = None
+    """``module:function`` from rows, (n_rows, n_features), to outputs, (n_rows, n_outputs), that
+    every rank can import; absent: the outputs of ``[problem]``."""
+    parameters: str | None = None
+    """Run file with the problem's parameters; absent: those it begins with."""
+    per: Literal["sample", "block"] = "sample"
+    """What the function is of: each row by itself, or a whole block."""
+    batch_size: int | None = None
+    """Rows per round, over all blocks together; absent: as many as keep messages near 8 MB."""
+    check: float = 0.0
+    """Share of the rows whose outputs the master computes too, uncoded, to compare."""
+
+    def __post_init__(self) -> None:
+        if self.batch_size is not None:
+            _within("infer.batch_size", self.batch_size, 1)
+        _within("infer.check", self.check, 0.0, below=1.0000001)
+        if self.function is not None and self.parameters is not None:
+            raise ConfigError(
+                "infer.parameters: are the problem's, cannot be given with a function"
+            )
+        if self.per == "block" and self.function is None:
+            raise ConfigError("infer.per: 'block' wants a function; [problem] has outputs per row")
+
+
+@dataclass(frozen=True)
+class Field:
+    """``[field]``: how a code over a prime field (``code.prime``) writes numbers."""
+
+    data_bits: int = 12
+    """Of fraction, for features; where there are coded files, theirs count."""
+    parameter_bits: int = 12
+    """Of fraction, for parameters, and as many more than ``data_bits`` for labels; likewise."""
+    largest_parameter: float = 16.0
+    """Magnitude that no parameter exceeds; the field must have room for gradients of such ones."""
+
+    def __post_init__(self) -> None:
+        _within("field.data_bits", self.data_bits, 0)
+        _within("field.parameter_bits", self.parameter_bits, 0)
+        if not 0.0 < self.largest_parameter < math.inf:
+            raise ConfigError(
+                f"field.largest_parameter: must be above 0 and finite, got {self.largest_parameter}"
+            )
+
+
+@dataclass(frozen=True)
 class Output:
     """``[output]``: where the run file goes."""
 
@@ -228,8 +279,8 @@ class Config:
     """A whole configuration."""
 
     data: Data
-    problem: Part
-    optimizer: Part
+    problem: Part = field(default_factory=lambda: Part(""))
+    optimizer: Part = field(default_factory=lambda: Part(""))
     code: Part = field(default_factory=lambda: Part("uncoded"))
     delays: Part = field(default_factory=lambda: Part("none"))
     decoding: Decoding = field(default_factory=Decoding)
@@ -240,6 +291,8 @@ class Config:
     output: Output = field(default_factory=Output)
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     element: Element = field(default_factory=Element)
+    infer: Infer | None = None
+    field: Field = field(default_factory=Field)  # the last: it has the name of the function
 
     @classmethod
     def load(cls, path: str | Path, overrides: Iterable[str] = ()) -> Config:
@@ -282,8 +335,10 @@ class Config:
         records: dict[str, Any] = {}
         for name, kind in hints.items():
             if name in tables:
-                records[name] = _record(kind, name, tables[name])
-        for missing in ("data", "problem", "optimizer"):
+                records[name] = _record(Infer if name == "infer" else kind, name, tables[name])
+        # what infers trains nothing, and a function of one's own needs no problem
+        wanted = ("data",) if "infer" in records else ("data", "problem", "optimizer")
+        for missing in wanted:
             if missing not in records:
                 raise ConfigError(f"{missing}: table is missing")
         return cls(**records)._resolved(Path(folder))
@@ -293,6 +348,8 @@ class Config:
         tables: dict[str, Any] = {}
         for entry in dataclasses.fields(self):
             record = getattr(self, entry.name)
+            if record is None or (isinstance(record, Part) and not record.name):
+                continue
             if isinstance(record, Part):
                 values = {"name": record.name, **copy.deepcopy(record.parameters)}
             else:
@@ -328,6 +385,7 @@ class Config:
             self.data,
             path=absolute("data.path", self.data.path),
             test=absolute_if_any("data.test", self.data.test),
+            coded=absolute_if_any("data.coded", self.data.coded),
         )
         delays = copy.deepcopy(self.delays)
         if isinstance(delays.parameters.get("path"), str):
@@ -338,8 +396,11 @@ class Config:
         checkpoint = dataclasses.replace(
             self.checkpoint, path=absolute_if_any("checkpoint.path", self.checkpoint.path)
         )
+        infer = self.infer and dataclasses.replace(
+            self.infer, parameters=absolute_if_any("infer.parameters", self.infer.parameters)
+        )
         return dataclasses.replace(
-            self, data=data, delays=delays, output=output, checkpoint=checkpoint
+            self, data=data, delays=delays, output=output, checkpoint=checkpoint, infer=infer
         )
 
 

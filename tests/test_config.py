@@ -13,6 +13,8 @@ from mpicode.config import (
     Decoding,
     Element,
     Faults,
+    Field,
+    Infer,
     Output,
     Part,
     Run,
@@ -32,6 +34,8 @@ RECORDS = {
     "output": Output,
     "checkpoint": Checkpoint,
     "element": Element,
+    "infer": Infer,
+    "field": Field,
 }
 PARTS = ("problem", "code", "optimizer", "delays")
 
@@ -49,6 +53,7 @@ EVERYTHING = """\
 path = "rows.h5"
 test = "~/test.h5"
 memory_mb = 12
+coded = "coded"
 
 [problem]
 name = "softmax"
@@ -107,6 +112,17 @@ cores_per_node = 2
 [output]
 path = "out/run.h5"
 flush_seconds = 0
+
+[infer]
+parameters = "out/trained.h5"
+batch_size = 100
+check = 1
+per = "sample"
+
+[field]
+data_bits = 8
+parameter_bits = 9
+largest_parameter = 4
 
 [checkpoint]
 path = "out/states"
@@ -171,6 +187,9 @@ def test_every_table_is_read(tmp_path):
         [{"kind": "kill", "worker": 2, "iteration": 10}, {"kind": "drop", "rate": 0.5}],
     )
     assert config.wire == Wire(True)
+    assert config.infer == Infer(None, str(tmp_path / "out/trained.h5"), "sample", 100, 1.0)
+    assert config.field == Field(8, 9, 4.0)
+    assert config.data.coded == str(tmp_path / "coded")
     assert config.virtual == Virtual(0.0, 0.0, 1e9, 4, 2)
     assert config.checkpoint == Checkpoint(str(tmp_path / "out/states"), 100, math.inf, 3)
     assert config.data.memory_mb == 12.0
@@ -184,7 +203,7 @@ def test_all_keys_of_all_records_are_tried_above():
     tables = tomllib.loads(EVERYTHING)
     assert set(tables) == {field.name for field in dataclasses.fields(Config)}
     for name, record in RECORDS.items():
-        left_out = {"test_fraction"} if name == "data" else set()
+        left_out = {"data": {"test_fraction"}, "infer": {"function"}}.get(name, set())
         assert {field.name for field in dataclasses.fields(record)} == set(tables[name]) | left_out
 
 

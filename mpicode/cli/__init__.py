@@ -19,7 +19,18 @@ from ..errors import GaveUp, MpicodeError, WorkerFailed
 
 _DEBUG = "MPICODE_DEBUG"
 
-COMMANDS = ("run", "data", "codes", "simulate", "report", "submit", "jobs", "export", "doctor")
+COMMANDS = (
+    "run",
+    "infer",
+    "data",
+    "codes",
+    "simulate",
+    "report",
+    "submit",
+    "jobs",
+    "export",
+    "doctor",
+)
 
 
 def parser() -> argparse.ArgumentParser:

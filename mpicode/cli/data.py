@@ -1,4 +1,4 @@
-"""``mpicode data``: import, make, describe and check dataset files."""
+"""``mpicode data``: import, make, encode, describe and check dataset files."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError, DataError
+from .data_encode import add_encode
 from .data_import import add_import
 from .data_output import add_output, count, refuse_existing, report
 
@@ -15,17 +16,20 @@ KINDS = ("least-squares", "sparse-least-squares", "logistic")
 
 
 def add_parser(subparsers: Any) -> None:
-    """Add the command and its four subcommands."""
-    data = subparsers.add_parser("data", help="import, make, describe and check dataset files")
+    """Add the command and its five subcommands."""
+    data = subparsers.add_parser(
+        "data", help="import, make, encode, describe and check dataset files"
+    )
     commands = data.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add_import(commands)
     _add_make(commands)
+    add_encode(commands)
     info = commands.add_parser("info", help="say what a dataset file is; reads no rows")
-    info.add_argument("file", type=Path)
+    info.add_argument("file", type=Path, help="a dataset file, or a folder of coded files")
     info.add_argument("--json", action="store_true", help="print the facts as JSON")
     info.set_defaults(command=run_info)
     check = commands.add_parser("check", help="read every row and name what is wrong")
-    check.add_argument("file", type=Path)
+    check.add_argument("file", type=Path, help="a dataset file, or a folder of coded files")
     check.set_defaults(command=run_check)
 
 
@@ -67,23 +71,28 @@ def run_make(args: argparse.Namespace) -> int:
 
 def run_info(args: argparse.Namespace) -> int:
     """Print the facts of a dataset; the exit code is 0."""
+    from ..datasets.coded import is_coded
+    from ..datasets.coded_info import describe_coded, summary_coded
     from ..datasets.info import describe, summary
 
-    facts = describe(args.file)
+    coded = is_coded(args.file)
+    facts = describe_coded(args.file) if coded else describe(args.file)
     if args.json:
         import json
 
         print(json.dumps(facts, indent=2))
     else:
-        print(summary(facts), file=sys.stderr)
+        print(summary_coded(facts) if coded else summary(facts), file=sys.stderr)
     return 0
 
 
 def run_check(args: argparse.Namespace) -> int:
     """Read all rows; raise `DataError` with the first problem, after the others were printed."""
     from ..datasets.check import check_dataset
+    from ..datasets.coded import is_coded
+    from ..datasets.coded_info import check_coded
 
-    problems = check_dataset(args.file)
+    problems = (check_coded if is_coded(args.file) else check_dataset)(args.file)
     for problem in problems[1:]:
         print(problem, file=sys.stderr)
     if problems:

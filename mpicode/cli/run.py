@@ -13,6 +13,8 @@ from ..errors import ConfigError, GaveUp, Stopped
 from ..sweep import Sweep, numbered
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mpi4py.MPI import Intracomm
 
     from ..launch import Launcher
@@ -215,26 +217,15 @@ def _simulated(config: Config, options: argparse.Namespace) -> int:
 
 def _joined(options: argparse.Namespace, by: Launcher) -> int:
     """Be one of the ranks that somebody started."""
-    from .. import launch
     from ..pool import mpi
     from .signals import ignore
 
     if by.rank > 0:
         ignore()
     comm = mpi.world()
-    error = None
-    try:
-        launch.check_world(comm.size, mpi.library_version())
-        config = with_output(load(options), options)
-        launch.check_size(comm.size, config.run.n_workers)
-    except ConfigError as caught:
-        error = caught
-    try:
-        wrong = _first_wrong(comm, error)
-    except mpi.StartFailed:
-        _leave_spoilt()
-    if wrong is not None:
-        return launch.leave(_told_once(by.rank, wrong, error), by.rank)
+    config, code = begun_together(comm, by, lambda: with_output(load(options), options))
+    if config is None:
+        return code
     code = _serve(config, comm) if comm.rank > 0 else _lead(config, comm, options)
     if mpi.survives():
         # a rank that dies while others are in MPI_Finalize makes them hang there: nobody goes there
@@ -242,6 +233,32 @@ def _joined(options: argparse.Namespace, by: Launcher) -> int:
         sys.stderr.flush()
         os._exit(code)
     return code
+
+
+def begun_together(
+    comm: Intracomm, by: Launcher, read: Callable[[], Config]
+) -> tuple[Config | None, int]:
+    """Return the configuration, where all ranks could read theirs and are as many as it wants.
+
+    Else None and the exit code; one rank then says what is wrong.
+    """
+    from .. import launch
+    from ..pool import mpi
+
+    config, error = None, None
+    try:
+        launch.check_world(comm.size, mpi.library_version())
+        config = read()
+        launch.check_size(comm.size, config.run.n_workers)
+    except ConfigError as caught:
+        error = caught
+    try:
+        wrong = _first_wrong(comm, error)
+    except mpi.StartFailed:
+        leave_spoilt()
+    if wrong is not None:
+        return None, launch.leave(_told_once(by.rank, wrong, error), by.rank)
+    return config, 0
 
 
 def _first_wrong(comm: Intracomm, error: ConfigError | None) -> int | None:
@@ -256,7 +273,7 @@ def _first_wrong(comm: Intracomm, error: ConfigError | None) -> int | None:
     return int(wrong.argmax()) if wrong.any() else None
 
 
-def _leave_spoilt() -> NoReturn:
+def leave_spoilt() -> NoReturn:
     """Leave a job that has lost a rank before all were present; whoever started it tries again."""
     from ..watch import tell_start_spoilt
 
@@ -277,23 +294,29 @@ def _told_once(rank: int, wrong: int, error: ConfigError | None) -> int:
 
 
 def _serve(config: Config, comm: Intracomm) -> int:
+    """Be a worker of a run."""
+    from ..train import run
+
+    return served(lambda: run(config, comm), comm)
+
+
+def served(serve: Callable[[], Any], comm: Intracomm) -> int:
     """Be a worker; an exception that could not be told to the master ends all ranks."""
     from .. import launch
     from ..pool import mpi
-    from ..train import run
     from ..watch import status_of_job, wait_for_rank_0
 
     try:
-        run(config, comm)
+        serve()
     except mpi.MasterLost as error:
         # there is nobody left to tell, nor perhaps to end mpirun's daemon on this host
         if status_of_job() is None:
             mpi.abort(error.exit_code)
         return error.exit_code
     except mpi.StartFailed:
-        _leave_spoilt()
+        leave_spoilt()
     except BaseException as error:
-        _say_bug(comm.rank, error)
+        say_bug(comm.rank, error)
         if mpi.survives():
             mpi.die()
         mpi.abort(1)
@@ -302,7 +325,8 @@ def _serve(config: Config, comm: Intracomm) -> int:
     return launch.leave(0, comm.rank)
 
 
-def _say_bug(rank: int, error: BaseException) -> None:
+def say_bug(rank: int, error: BaseException) -> None:
+    """Print an exception that is a bug, with who and where."""
     import socket
     import traceback
 
@@ -346,14 +370,14 @@ def _lead(config: Config, comm: Intracomm, options: argparse.Namespace) -> int:
         silent = result.silent
         code = _finish(result, options)
     except mpi.StartFailed:
-        _leave_spoilt()
+        leave_spoilt()
     except MpicodeError as error:
         progress.close()
         code = report_error(error)
         silent = list(error.silent)
     except (Exception, SystemExit) as error:
         progress.close()
-        _say_bug(comm.rank, error)
+        say_bug(comm.rank, error)
         code = 1
         silent = [-1]  # nothing is known of the others
     left = launch.leave(code, comm.rank)

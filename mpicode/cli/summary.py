@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
+from numpy.typing import NDArray
 
 from ..train import Result
 
@@ -27,10 +30,7 @@ def summary(result: Result) -> list[str]:
         f"of which waiting {wait.sum() / max(seconds.sum(), 1e-300):.0%}, "
         f"decoding {columns['decode'].sum() / max(seconds.sum(), 1e-300):.0%}"
     )
-    residual = columns["residual"].max()
-    exact = "exact in every iteration" if residual < 1e-16 else f"residual up to {residual:.3g}"
-    amplification = columns["amplification"].max()
-    lines.append(f"  decoding: {exact}, amplification up to {amplification:.3g}")
+    lines.append(f"  decoding: {_decoding(columns)}")
     divided = columns["shrinkage"][columns["shrinkage"] != 1.0]
     if divided.size:
         least, most = f"{divided.min():.4f}", f"{divided.max():.4f}"
@@ -54,3 +54,25 @@ def summary(result: Result) -> list[str]:
     if result.path is not None:
         lines.append(f"  run file: {result.path}")
     return lines
+
+
+def _decoding(columns: Mapping[str, NDArray[np.float64]]) -> str:
+    """Return how good the sums were, as far as the code knows."""
+    parts = []
+    residual, lebesgue = _largest(columns["residual"]), _largest(columns["lebesgue"])
+    if lebesgue is not None:
+        parts.append(f"Lebesgue constant up to {lebesgue:.3g}")
+        if residual is not None:
+            parts.append(f"answers agree to {residual:.3g}")
+    elif residual is not None:
+        exact = residual < 1e-16
+        parts.append("exact in every iteration" if exact else f"residual up to {residual:.3g}")
+    amplification = _largest(columns["amplification"])
+    if amplification is not None:
+        parts.append(f"amplification up to {amplification:.3g}")
+    return ", ".join(parts)
+
+
+def _largest(column: NDArray[np.float64]) -> float | None:
+    known = column[~np.isnan(column)]
+    return float(known.max()) if known.size else None

@@ -42,6 +42,15 @@ def _chunk(n_rows: int, row_bytes: int) -> int:
     return int(min(max(CHUNK_BYTES // max(row_bytes, 1), 1), max(n_rows, 1)))
 
 
+def seal_and_finish(file: h5py.File, disk: Disk) -> None:
+    """Close a file that lies on ``disk``, seal it and bring everything to the disk."""
+    file.flush()
+    chunks = checked_chunks(file)
+    file.close()
+    seal(disk, chunks)
+    disk.finish()
+
+
 class FileWriter:
     """One HDF5 file being written; ``rows`` of ``shape.n_samples`` are there."""
 
@@ -119,11 +128,7 @@ class FileWriter:
     def finish(self) -> None:
         """Write the attributes and bring everything to the disk."""
         replace(self.meta, content=self.hash.hexdigest()).write(self.file)
-        self.file.flush()
-        chunks = checked_chunks(self.file)
-        self.file.close()
-        seal(self.disk, chunks)
-        self.disk.finish()
+        seal_and_finish(self.file, self.disk)
 
     def abandon(self) -> None:
         """Close without caring for what is in the file."""

@@ -75,6 +75,11 @@ class Dataset:
             at += b - a
         return X, y
 
+    def labels(self, start: int, stop: int) -> npt.NDArray[Any]:
+        """Return y of the rows ``start <= row < stop``, in double precision, without reading X."""
+        self._check_range(start, stop)
+        return self._read_y(self.ranges(start, stop), stop - start, np.float64)
+
     def _read_y(
         self, ranges: list[tuple[int, int, int]], n_rows: int, dtype: Any
     ) -> npt.NDArray[Any]:

@@ -173,3 +173,18 @@ def softmax_residual(z: Array, y: Array, weights: Array, out: Array) -> float:
         wide[rows, y] -= 1.0
         out[...] = wide * weights[:, np.newaxis]
         return float(np.dot(weights.astype(np.float64), losses))
+
+
+def fletcher32(data: Array) -> int:
+    """Return the Fletcher-32 checksum of bytes; see the package."""
+    checks.array("data", data, ("uint8",))
+    pairs = np.frombuffer(data.tobytes() + bytes(data.size % 2), ">u2")
+    total = of_totals = 0
+    for start in range(0, len(pairs), _BLOCK):
+        block = pairs[start : start + _BLOCK].astype(np.int64)
+        of_totals += len(block) * total + int(np.arange(len(block), 0, -1) @ block)
+        total += int(block.sum())
+    # end-around carries: 0 for 0 alone
+    carried = ((each - 1) % 65535 + 1 if each else 0 for each in (of_totals, total))
+    high, low = carried
+    return high << 16 | low

@@ -78,6 +78,7 @@ class Kind(IntEnum):
     HELLO = 9
     PREPARE = 10
     PREPARED = 11
+    MAP = 12
 
 
 class BadMessage(MpicodeError):

@@ -218,6 +218,8 @@ def worker_loop(
                     request = yield _dropped(buffer, asked, message, spent, seconds)
                     break
                 flags = 0 if missing else wire.LAST
+                if faults is not None:
+                    faults.falsify(frame.values, worker, iteration)
                 frame.pack(kind, iteration, round, message, flags, spent, seconds, generation)
                 if checksum:
                     frame.stamp()

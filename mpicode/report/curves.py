@@ -44,7 +44,9 @@ def _loss(
     for number, (name, run) in enumerate(runs.items()):
         style = line_style(number)
         started = position(run)
-        axes.plot(started, run.iterations["loss"], label=name, linewidth=1.6, **style)
+        loss = run.iterations["loss"]
+        known = ~np.isnan(loss)  # with a data code it is found out now and then
+        axes.plot(started[known], loss[known], label=name, linewidth=1.6, **style)
         measured = ~np.isnan(run.iterations["test_loss"])
         tested |= bool(measured.any())
         axes.plot(
@@ -57,7 +59,7 @@ def _loss(
             markerfacecolor="white",
             markeredgecolor=style["color"],
         )
-        values += [run.iterations["loss"], run.iterations["test_loss"][measured]]
+        values += [loss, run.iterations["test_loss"][measured]]
     spread(axes, "y", np.concatenate(values))
     axes.set_xlabel(label)
     axes.set_ylabel("loss")

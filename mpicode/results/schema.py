@@ -16,6 +16,11 @@ SCHEMA = 1
 # over is 0, any other missing number is NaN.
 ITERATION_COLUMNS: dict[str, tuple[str, str, str]] = {
     "loss": ("f8", "1", "training loss at the parameters before the step"),
+    "estimated_loss": (
+        "f8",
+        "1",
+        "training loss as decoded with a data code, which only estimates it",
+    ),
     "started": ("f8", "s", "start of the iteration, since the start of the run"),
     "seconds": ("f8", "s", "the whole iteration, evaluation excepted"),
     "post": ("f8", "s", "posting the requests"),
@@ -28,6 +33,11 @@ ITERATION_COLUMNS: dict[str, tuple[str, str, str]] = {
     "n_lost": ("i8", "1", "workers lost so far"),
     "residual": ("f8", "1", "squared Frobenius norm of what the decoding misses"),
     "amplification": ("f8", "1", "what the decoding does to noise in the messages"),
+    "lebesgue": (
+        "f8",
+        "1",
+        "with a data code: what the set that arrived makes of errors of 1 in its answers",
+    ),
     "shrinkage": ("f8", "1", "what the decoded sum was divided by"),
     "stepped": (
         "i8",

@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config import Config
+from ..errors import ConfigError
 from ..pool import Request, WorkerPool, largest_answer
 from ..pool.virtual import VirtualMaster
 from .coded_gradient import CodedGradient
 from .placement import place, virtual_nodes
-from .run import costs
 from .segments import Segments
 from .setup import Setup, build
+from .world import costs
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,12 @@ def simulate(config: Config) -> Arrivals:
     exactly these times.
     """
     setup = build(config)
+    if not isinstance(setup, Setup):
+        setup.close()
+        raise ConfigError(
+            f"code.name: {config.code.name!r} is a code over the data, wants a gradient code; "
+            "`mpicode run --simulate` has its times"
+        )
     real = setup.segments
     # one parameter stands for all
     small = Segments(setup.code, 1, setup.dtype)

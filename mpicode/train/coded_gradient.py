@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ..codes import GradientCode
 from ..errors import NotDecodable
@@ -16,43 +15,13 @@ from ..outcomes import Outcome
 from ..pool import Kind, WorkerPool
 from ..pool.transport import Slot
 from .restoration import Restoration
+from .round import Interrupted, OutOfTime, Round
 from .segments import Segments
 from .shrinkage import Shrinkage
 from .stop_rules import StopRules
 
 # While there is nobody to ask: time between two looks at those who get ready.
 _LOOK_SECONDS = 0.05
-
-
-class Interrupted(Exception):
-    """The run was told to stop while it waited for answers."""
-
-
-class OutOfTime(Exception):
-    """The run's time was over before enough answers came."""
-
-
-@dataclass
-class Round:
-    """What one call gave and took; times in seconds.
-
-    ``gradient`` is (n_parameters,), valid until the next call; ``arrived`` and ``corrupt``, whose
-    answers were found to be wrong, are (n_workers,) bool.
-    ``gradient`` and ``loss`` have been divided by ``shrinkage``; residual and amplification are
-    those of the decoding before that. Where nothing arrived the gradient is 0 and the loss NaN.
-    """
-
-    gradient: NDArray[np.float64]
-    loss: float
-    residual: float
-    amplification: float
-    shrinkage: float
-    n_arrived: int
-    arrived: NDArray[np.bool_]
-    corrupt: NDArray[np.bool_]
-    post: float
-    wait: float
-    decode: float
 
 
 class CodedGradient:

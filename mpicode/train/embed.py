@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from ..codes import GradientCode
 from ..errors import ConfigError
 from ..pool import Request, WorkerPool, largest_answer, wire, worker_loop
-from .coded_gradient import CodedGradient, Round
+from .coded_gradient import CodedGradient
 from .parts import Parts
+from .round import Round
 from .segments import Segments
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from ..errors import DataError
 from ..results import RunData, RunWriter
 from . import resume
 from .checkpoints import Checkpoints, Identity, NoCheckpoints, State
+from .common import Common
 from .loop import Result
-from .setup import Setup
 
 
 class Keeper:
@@ -28,7 +28,7 @@ class Keeper:
     Raises what `resume.find` does, and `DataError` where another run has the folder.
     """
 
-    def __init__(self, setup: Setup, clock: str, again: bool, say: Callable[[str], None]) -> None:
+    def __init__(self, setup: Common, clock: str, again: bool, say: Callable[[str], None]) -> None:
         self._setup = setup
         self._say = say
         self._facts = {**resume.facts(setup), "clock": clock}
@@ -172,7 +172,7 @@ class Keeper:
 
 def _same_code(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Return whether the arrays of two codes say the same, over the same workers."""
-    for name in ("encoding", "owner", "workers"):
+    for name in ("encoding", "owner", "workers", "storage"):
         ours, theirs = one.get(name), other.get(name)
         if ours is None or theirs is None:
             if ours is not theirs:

@@ -16,7 +16,7 @@ from ..errors import GaveUp, Stopped
 from ..pool import WorkerPool
 from ..problems import Problem
 from .checkpoints import NoCheckpoints, State
-from .coded_gradient import CodedGradient, Interrupted, OutOfTime
+from .round import Gradient, Interrupted, OutOfTime
 
 
 class Recorder(Protocol):
@@ -88,15 +88,19 @@ MOST_EMPTY = 100
 @np.errstate(over="ignore", invalid="ignore")
 def train(
     pool: WorkerPool,
-    gradient: CodedGradient,
+    gradient: Gradient,
     problem: Problem,
     state: State,
     run: Run,
     evaluate: Evaluate | None,
     recorders: list[Recorder],
     checkpoints: NoCheckpoints,
+    true_loss: Callable[[NDArray[np.float64]], float] | None = None,
 ) -> Result:
     """Descend from ``state``, which is brought along, until a stop rule holds.
+
+    With ``true_loss``, which takes the parameters, the loss that comes with the gradients is an
+    estimate; stop rules look at the true one, where ``run.evaluate_every`` has it found out.
 
     An iteration by whose deadline nothing arrived takes no step; after ``MOST_EMPTY`` of them in a
     row the run gives up. A run that cannot go on (not decodable, diverged, interrupted) ends with
@@ -125,13 +129,21 @@ def train(
                 _tell_changes(pool, iteration, recorders)
             decoded = pool.now()
             loss, reason, stepped = done.loss, None, False
+            estimated, apart = np.nan, 0.0
+            due = iteration % run.evaluate_every == 0 or iteration == run.iterations - 1
             if done.n_arrived:
                 n_empty = 0
-                loss += problem.regularise(x, done.gradient)
+                penalty = problem.regularise(x, done.gradient)
+                loss += penalty
                 norm = float(np.linalg.norm(done.gradient))
-                if not (np.isfinite(loss) and np.isfinite(norm)):
+                # an estimate may be missing, but not be infinite
+                known = np.isfinite(loss) or (true_loss is not None and np.isnan(loss))
+                if not (known and np.isfinite(norm)):
                     raise _diverged(iteration, f"loss {loss} and gradient norm {norm}")
                 good[:] = optimizer.answer(x)
+                if true_loss is not None:
+                    estimated, loss = loss, true_loss(x) + penalty if due else np.nan
+                    apart = pool.now() - decoded
                 reason = _reached(run, loss, norm)
                 stepped = reason is None
             else:
@@ -143,18 +155,20 @@ def train(
             ended = pool.now()
             columns = {
                 "loss": loss,
+                "estimated_loss": estimated,
                 "started": began,
-                "seconds": ended - began,
+                "seconds": ended - began - apart,
                 "post": done.post,
                 "wait": done.wait,
                 "decode": done.decode,
-                "update": ended - decoded,
+                "update": ended - decoded - apart,
                 "n_arrived": done.n_arrived,
                 "n_stale": pool.n_stale,
                 "n_withdrawn": pool.n_withdrawn,
                 "n_lost": pool.members.n_lost,
                 "residual": done.residual,
                 "amplification": done.amplification,
+                "lebesgue": done.lebesgue,
                 "shrinkage": done.shrinkage,
                 "stepped": int(stepped),
                 "bytes_sent": pool.bytes_sent - sent,
@@ -162,8 +176,7 @@ def train(
                 "test_loss": np.nan,
                 "test_accuracy": np.nan,
             }
-            last = reason is not None or iteration == run.iterations - 1
-            if evaluate is not None and (iteration % run.evaluate_every == 0 or last):
+            if evaluate is not None and (due or reason is not None):
                 columns["test_loss"], columns["test_accuracy"] = evaluate(good)
             for name, value in columns.items():
                 history.setdefault(name, []).append(value)

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from numpy.typing import NDArray
 
 from ..pool import WorkerPool
 from ..problems import Problem, Rows
 from .checkpoints import State
-from .coded_gradient import CodedGradient, Interrupted
-from .setup import Setup
+from .common import Common
+from .round import Gradient, Interrupted
 
 
 class Paced:
@@ -38,13 +38,16 @@ class Paced:
         return getattr(self._problem, name)
 
 
-def pace(setup: Setup) -> tuple[Setup, Paced]:
+S = TypeVar("S", bound=Common)
+
+
+def pace(setup: S) -> tuple[S, Paced]:
     """Return ``setup`` with a problem that can be told to leave gradients out, and that problem."""
     problem = Paced(setup.problem)
     return dataclasses.replace(setup, problem=cast(Problem, problem)), problem
 
 
-def go_through(pool: WorkerPool, gradient: CodedGradient, problem: Paced, state: State) -> None:
+def go_through(pool: WorkerPool, gradient: Gradient, problem: Paced, state: State) -> None:
     """Let the time of the iterations before ``state`` pass; from then on gradients are computed."""
     with contextlib.suppress(Interrupted):
         for iteration in range(state.iteration):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -73,6 +74,7 @@ class Progress:
         arrived = f"{columns['n_arrived']}/{self._n_workers} used"
         if self._n_lost:
             arrived += f", {self._n_lost} lost"
-        return (
-            f"loss {columns['loss']:.5g}{self._accuracy}, {arrived}, wait {columns['wait']:.3g} s"
-        )
+        loss, about = columns["loss"], ""
+        if math.isnan(loss):
+            loss, about = columns.get("estimated_loss", math.nan), "about "
+        return f"loss {about}{loss:.5g}{self._accuracy}, {arrived}, wait {columns['wait']:.3g} s"

@@ -21,11 +21,11 @@ from ..pool import WorkerPool
 from ..pool.background import Cancelled, Job
 from ..pool.members import NOT_RESTORED, REASSIGNED, REFUSED
 from .placement import place
+from .plan import Plan
 from .precision import check_precision
 from .renewal import attempts, renew
 from .setup import Setup
 from .shrinkage import Shrinkage, estimate
-from .works import Plan
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from ..codes import DataCode, GradientCode
 from ..config import Config, Part
 from ..errors import ConfigError, DataError
 from ..registry import parameters_of
 from ..results import Checkpoint, CheckpointFolder, RunData, read_run, recorded
-from .setup import Setup
+from .common import Common
 
 # What must be as it was; anything else may change.
 _FIXED = ("seed", "dtype", "batch_size")
@@ -52,12 +53,12 @@ def folder_of(config: Config) -> CheckpointFolder | None:
     return CheckpointFolder(path, table.keep) if table.keep else None
 
 
-def facts(setup: Setup) -> dict[str, Any]:
+def facts(setup: Common) -> dict[str, Any]:
     """Return what a run and its checkpoints have to agree on, by the keys of the configuration."""
     config = setup.config
     run = config.run
     return {
-        "data.path": setup.dataset.fingerprint,
+        "data.path": setup.fingerprint,
         "data.test_fraction": config.data.test_fraction,
         **{f"run.{key}": getattr(run, key) for key in _FIXED},
         **_part("problem", config.problem, type(setup.problem)),
@@ -66,7 +67,7 @@ def facts(setup: Setup) -> dict[str, Any]:
         **_part("optimizer", config.optimizer, type(setup.optimizer())),
         "run.n_workers": run.n_workers,
         "n_blocks": setup.code.n_blocks,
-        "encoding": _hash(setup),
+        "encoding": _hash(setup.code),
     }
 
 
@@ -80,8 +81,9 @@ def _part(table: str, part: Part, made: type) -> dict[str, Any]:
     return {f"{table}.name": part.name, **{f"{table}.{k}": values[k] for k in sorted(values)}}
 
 
-def _hash(setup: Setup) -> str:
-    code = setup.code
+def _hash(code: GradientCode | DataCode) -> str:
+    if isinstance(code, DataCode):
+        return hashlib.sha256(repr(code.storage.tolist()).encode()).hexdigest()
     whole = hashlib.sha256(repr((code.encoding.shape, str(code.encoding.dtype))).encode())
     for array in (code.encoding.data, code.encoding.indices, code.encoding.indptr, code.owner):
         wide = array.astype(np.int64) if array.dtype.kind == "i" else array

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,20 +14,22 @@ from .. import kernels
 from ..config import Config
 from ..errors import ConfigError, MpicodeError
 from ..facts import blas, job
-from ..pool import WorkerPool, largest_answer, wire, worker_loop
+from ..pool import Work, WorkerPool, largest_answer, wire, worker_loop
 from ..pool.transport import Transport
-from ..pool.virtual import Costs, VirtualMaster
+from ..pool.virtual import VirtualMaster
+from ..pool.worker import Renew
 from ..watch import tell_all_present
-from .coded_gradient import CodedGradient
+from .common import NO_WIRING, Common
+from .data_setup import DataSetup
 from .full_disk import FullDisk, disk_as_before
 from .keeper import Keeper
 from .loop import Recorder, Result, train
+from .method import MakeWork, Method, method_for, works_of
 from .pace import Paced, go_through, pace
-from .placement import place, virtual_nodes
-from .restoration import Restoration, Scheme, shrinkage_for
-from .setup import Setup, build
+from .placement import virtual_nodes
+from .setup import build
 from .uncoded import uncoded_delay
-from .works import PLAN_HEAD, Works
+from .world import SILENCES_TO_GIVE_UP, costs, refuse_world
 
 if TYPE_CHECKING:
     from mpi4py.MPI import Intracomm
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
 # every rank is to be gone within 5 s.
 _GRACE_SECONDS = 5.0
 _GRACE_SECONDS_AFTER_ERROR = 3.0
-
-# A host out of reach for so many times `faults.silent_seconds` is given up, by both sides.
-_SILENCES_TO_GIVE_UP = 10
 
 
 def run(
@@ -73,7 +71,7 @@ def run(
     elif not isinstance(config, Config):
         config = Config.load(os.fspath(config))
     if comm is None:
-        _refuse_world()
+        refuse_world()
         return _run_virtual(config, _Hooks(recorders or [], interrupted, resume, say))
     return _run_mpi(config, comm, _Hooks(recorders or [], interrupted, resume, say))
 
@@ -87,16 +85,6 @@ class _Hooks(NamedTuple):
     say: Callable[[str], None]
 
 
-def _refuse_world() -> None:
-    mpi = sys.modules.get("mpi4py.MPI")
-    size = mpi.COMM_WORLD.size if mpi is not None and mpi.Is_initialized() else 1
-    if size > 1:
-        raise ConfigError(
-            f"comm: None runs the workers in this process, but this is 1 of {size} ranks; "
-            "hand over a communicator, mpi4py.MPI.COMM_WORLD for all of them"
-        )
-
-
 def _run_virtual(config: Config, hooks: _Hooks) -> Result:
     with contextlib.ExitStack() as closing:
         setup = build(config)
@@ -105,36 +93,23 @@ def _run_virtual(config: Config, hooks: _Hooks) -> Result:
         closing.callback(keeper.close)
         setup, paced = pace(setup) if keeper.goes_through else (setup, None)
         nodes = virtual_nodes(config)
-        workers = place(config, setup.code, nodes)
-        scheme = Scheme(setup, shrinkage_for(setup), workers)
-        segments, works = setup.segments, Works(setup, workers)
+        method = method_for(setup, nodes)
+        first, renewed = works_of(setup, nodes)
+        answer = setup.wiring.answer_length, setup.wiring.answer_dtype
         transport = VirtualMaster(
-            works.first,
+            first,
             setup.code.n_workers,
-            segments.answer_length,
-            segments.dtype,
-            largest_answer(segments.answer_length, segments.dtype),
+            *answer,
+            largest_answer(*answer),
             setup.delay,
             costs(config),
             faults=setup.faults,
             checksum=setup.checksum,
-            renew=works.renewed,
+            renew=renewed,
         )
         transport.interrupted = hooks.interrupted
         pool = _pool(setup, transport)
-        return _master(scheme, nodes, pool, "virtual clock", hooks, keeper, paced)
-
-
-def costs(config: Config) -> Costs:
-    """Return the virtual clock's costs as configured."""
-    virtual = config.virtual
-    return Costs(
-        virtual.seconds_per_row,
-        virtual.latency_seconds,
-        virtual.bytes_per_second,
-        virtual.workers_per_node,
-        virtual.cores_per_node,
-    )
+        return _master(setup, method, pool, "virtual clock", hooks, keeper, paced)
 
 
 def _run_mpi(config: Config, comm: Intracomm, hooks: _Hooks) -> Result | None:
@@ -158,11 +133,10 @@ def _run_mpi(config: Config, comm: Intracomm, hooks: _Hooks) -> Result | None:
         try:
             setup = build(config)
             closing.callback(setup.close)
-            answer = setup.segments.answer_length, setup.segments.dtype
+            answer = setup.wiring.answer_length, setup.wiring.answer_dtype
             keeper = Keeper(setup, "real", hooks.resume, hooks.say)
             closing.callback(keeper.close)
-            workers = place(config, setup.code, nodes)
-            scheme = Scheme(setup, shrinkage_for(setup), workers)
+            method = method_for(setup, nodes)
         except BaseException:
             closing.close()
             # the workers wait: release them before anything is said
@@ -173,19 +147,19 @@ def _run_mpi(config: Config, comm: Intracomm, hooks: _Hooks) -> Result | None:
                 dtype=nothing[1],
             ).close(_GRACE_SECONDS_AFTER_ERROR)
             raise
-        unreached_seconds = _SILENCES_TO_GIVE_UP * config.faults.silent_seconds
+        unreached_seconds = SILENCES_TO_GIVE_UP * config.faults.silent_seconds
         transport = mpi.MPIMaster(part, *answer, largest_answer(*answer), unreached_seconds)
         transport.interrupted = hooks.interrupted
         pool = _pool(setup, transport)
-        return _master(scheme, nodes, pool, mpi.library_version(), hooks, keeper)
+        return _master(setup, method, pool, mpi.library_version(), hooks, keeper)
 
 
-def _pool(setup: Setup, transport: Transport) -> WorkerPool:
+def _pool(setup: Common, transport: Transport) -> WorkerPool:
     faults = setup.config.faults
     return WorkerPool(
         transport,
-        payload_length=setup.segments.n_parameters,
-        dtype=setup.dtype,
+        payload_length=setup.wiring.request_length,
+        dtype=setup.wiring.request_dtype,
         silent_seconds=faults.silent_seconds,
         errors_end=faults.on_error == "stop",
         checksum=setup.checksum,
@@ -196,69 +170,61 @@ def _serve(config: Config, part: Intracomm, nodes: Sequence[str]) -> None:
     """Be a worker until the master says stop; what goes wrong here is told to the master."""
     from ..pool import mpi
 
-    setup: Setup | None = None
-    works: Works | None = None
+    worker = part.rank - 1
+    setup: Common | None = None
+    first: MakeWork | None = None
+    renewed: Renew | None = None
     failure: Exception | None = None
     try:
-        setup = build(config)
-        works = Works(setup, place(config, setup.code, nodes))
+        setup = build(config, worker)
+        first, renewed = works_of(setup, nodes)
     except Exception as error:
         failure = error
 
-    def make_work() -> Any:
-        if works is None:
+    def make_work() -> Work:
+        if first is None:
             assert failure is not None
             raise failure
-        return works.first(part.rank - 1)
+        return first(worker)
 
-    length, dtype, n_numbers = 0, np.dtype(np.float64), 0
-    answer = 0, dtype
-    if setup is not None:
-        length, dtype = setup.problem.n_parameters, setup.dtype
-        n_numbers = max(setup.code.n_messages, config.run.n_workers + PLAN_HEAD)
-        answer = setup.segments.answer_length, setup.segments.dtype
+    wiring = NO_WIRING if setup is None else setup.wiring
+    answer = wiring.answer_length, wiring.answer_dtype
     buffer = wire.new_buffer(largest_answer(*answer))
     end = mpi.MPIWorker(
         part,
-        length,
-        dtype,
-        n_numbers,
+        wiring.request_length,
+        wiring.request_dtype,
+        wiring.n_numbers,
         buffer,
         wire.message_bytes(*answer),
-        _SILENCES_TO_GIVE_UP * config.faults.silent_seconds,
+        SILENCES_TO_GIVE_UP * config.faults.silent_seconds,
     )
     delay, faults, checksum = None, None, False
     if setup is not None:
         delay, faults, checksum = setup.delay, setup.faults, setup.checksum
-    worker, renew = part.rank - 1, works.renewed if works else None
-    end.run(worker_loop(worker, make_work, delay, end.now, buffer, faults, checksum, renew))
+    end.run(worker_loop(worker, make_work, delay, end.now, buffer, faults, checksum, renewed))
     if setup is not None:
         setup.close()
 
 
 @disk_as_before()
 def _master(
-    scheme: Scheme,
-    nodes: Sequence[str],
+    setup: Common,
+    method: Method,
     pool: WorkerPool,
     mpi: str,
     hooks: _Hooks,
     keeper: Keeper,
     paced: Paced | None = None,
 ) -> Result:
-    setup, shrinkage = scheme.setup, scheme.shrinkage
     config = setup.config
     if keeper.finished is not None:
         keeper.finished.silent = pool.close(_GRACE_SECONDS)
         return keeper.finished
     recorders = hooks.recorders
     state = keeper.state
-    when_lost = config.faults.when_lost
-    restoration = Restoration(scheme, pool, nodes) if when_lost == "restore" else None
-    gradient = CodedGradient(
-        *(pool, setup.code, setup.segments, setup.rules, shrinkage),
-        *(when_lost, restoration, scheme.workers),
-    )
+    conduct = method(pool)
+    gradient = conduct.gradient
     writer = None
     try:
         pool.start(0.0 if paced else state.seconds)
@@ -275,12 +241,10 @@ def _master(
                 "job": job(),
                 "compiled": kernels.COMPILED,
                 "blas_threads": blas()[1],
-                "shrinkage": shrinkage.stopped,
+                "shrinkage": conduct.shrinkage,
             }
-            in_use = scheme if restoration is None else restoration.scheme
-            writer = keeper.run_file(config.output.path, attrs, in_use.arrays(), pool.n_workers)
-            if restoration is not None:
-                restoration.record = writer.code
+            writer = keeper.run_file(config.output.path, attrs, conduct.arrays(), pool.n_workers)
+            conduct.record_by(writer.code)
             pool.log = writer.message
             recorders = [writer, *recorders]
             if setup.faults is not None and setup.faults.disk_full_at is not None:
@@ -295,6 +259,7 @@ def _master(
             _evaluator(setup) if setup.has_test else None,
             recorders,
             checkpoints,
+            setup.loss if isinstance(setup, DataSetup) else None,
         )
         result.checkpoint = checkpoints.last
         if writer is not None:
@@ -311,14 +276,14 @@ def _master(
             error.silent = tuple(silent)
         raise
     result.silent = pool.close(_GRACE_SECONDS)
-    result.shrinkage = shrinkage.stopped
+    result.shrinkage = conduct.shrinkage
     if result.n_iterations:
         started = result.history["started"]
         result.uncoded_delay = uncoded_delay(setup.delay, pool.n_workers, started)
     return result
 
 
-def _evaluator(setup: Setup) -> Callable[[NDArray[np.float64]], tuple[float, float]]:
+def _evaluator(setup: Common) -> Callable[[NDArray[np.float64]], tuple[float, float]]:
     def evaluate(x: NDArray[np.float64]) -> tuple[float, float]:
         x = x.astype(setup.dtype)
         loss = correct = n_rows = 0.0

@@ -3,51 +3,53 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .. import codes, optimizers, problems
-from ..codes import GradientCode
+from .. import codes
+from ..codes import DataCode, GradientCode
 from ..config import Config
 from ..datasets import Dataset, open_dataset
 from ..errors import ConfigError
-from ..optimizers import Optimizer
 from ..pool import delays, faults
 from ..pool.delays import Delay
 from ..pool.faults import Injection
-from ..problems import Problem, Rows
+from ..problems import Rows
 from ..results import read_run
 from .blocks import Blocks, all_rows, held_out
+from .common import Common, Wiring, problem_for
+from .data_setup import data_setup
 from .gradient_work import GradientWork
 from .partition import Partition
+from .plan import PLAN_HEAD
 from .segments import Segments
 from .stop_rules import StopRules
 
 
-@dataclass(frozen=True)
-class Setup:
-    """The parts of a run; `build` makes it, which checks every key of the configuration."""
+@dataclass(frozen=True, kw_only=True)
+class Setup(Common):
+    """The parts of a run with a gradient code; `build` makes it."""
 
-    config: Config
-    dtype: np.dtype[Any]
     dataset: Dataset
-    test: Dataset | None
     code: GradientCode
     rules: StopRules
-    problem: Problem
     segments: Segments
     partition: Partition
-    delay: Delay
-    faults: Injection | None
 
     @property
-    def checksum(self) -> bool:
-        """Whether answers carry a checksum."""
-        return self.config.wire.checksum or (self.faults is not None and self.faults.corrupts)
+    def wiring(self) -> Wiring:
+        """What crosses the wire."""
+        answer = self.segments.answer_length, self.segments.dtype
+        n_numbers = max(self.code.n_messages, self.config.run.n_workers + PLAN_HEAD)
+        return Wiring(self.problem.n_parameters, self.dtype, *answer, n_numbers)
+
+    @property
+    def fingerprint(self) -> str:
+        """What the rows to train on hash to."""
+        return self.dataset.fingerprint
 
     def blocks(
         self, beside: Blocks | None = None, cancelled: Callable[[], bool] = lambda: False
@@ -67,15 +69,6 @@ class Setup:
             self.partition,
             self.config.run.batch_size,
         )
-
-    def optimizer(self) -> Optimizer:
-        """Return a fresh optimizer."""
-        part = self.config.optimizer
-        return optimizers.make(part.name, part.parameters, n_parameters=self.problem.n_parameters)
-
-    def initial(self) -> NDArray[np.float64]:
-        """Return the parameters to begin with, (n_parameters,)."""
-        return self.problem.initial(self.config.run.seed).astype(np.float64)
 
     @property
     def has_test(self) -> bool:
@@ -107,29 +100,34 @@ def partition_for(code: GradientCode, config: Config, n_samples: int) -> Partiti
     return partition
 
 
-def build(config: Config) -> Setup:
-    """Build the parts; raises `ConfigError` or `DataError` for the first thing that is wrong."""
+def build(config: Config, worker: int | None = None) -> Common:
+    """Build the parts; raises `ConfigError` or `DataError` for the first thing that is wrong.
+
+    worker : whose parts they are; None: the master's, or all in one process. A worker of a coded
+             dataset opens nothing but its own file.
+    """
     with contextlib.ExitStack() as opened:
-        setup = _build(config, opened)
+        setup = _build(config, worker, opened)
         opened.pop_all()  # the files are the caller's now
     return setup
 
 
-def _build(config: Config, opened: contextlib.ExitStack) -> Setup:
+def _build(config: Config, worker: int | None, opened: contextlib.ExitStack) -> Common:
+    for table in ("problem", "optimizer"):
+        if not getattr(config, table).name:
+            raise ConfigError(f"{table}: table is missing")
     run = config.run
-    dataset = opened.enter_context(open_dataset(config.data.path))
-    if run.n_workers > dataset.n_samples:
-        # said before a code of that size is made
-        raise ConfigError(
-            f"run.n_workers: {run.n_workers} workers, but only {dataset.n_samples} rows of data"
-        )
+    dataset = test = None
+    if worker is None or config.data.coded is None:
+        dataset = opened.enter_context(open_dataset(config.data.path))
+        if run.n_workers > dataset.n_samples:
+            # said before a code of that size is made
+            raise ConfigError(
+                f"run.n_workers: {run.n_workers} workers, but only {dataset.n_samples} rows of data"
+            )
     code = codes.make(
         config.code.name, n_workers=run.n_workers, seed=run.seed, **config.code.parameters
     )
-    if not isinstance(code, GradientCode):
-        raise ConfigError(
-            f"code.name: {code.name!r} is a {code.family} code, wants a gradient code"
-        )
     delay = delays.make(
         config.delays.name,
         config.delays.parameters,
@@ -140,32 +138,56 @@ def _build(config: Config, opened: contextlib.ExitStack) -> Setup:
     injection = faults.make(config.faults.inject, n_workers=run.n_workers, seed=run.seed)
     if injection is not None and injection.disk_full_at is not None and config.output.path is None:
         raise ConfigError("faults.inject: 'full-disk' needs a run file, output.path is missing")
+    setup: Common
+    if isinstance(code, DataCode):
+        setup = data_setup(config, code, delay, injection, dataset, worker, opened)
+    elif dataset is None or config.data.coded is not None:
+        raise ConfigError(
+            f"data.coded: files of a code over the data, but {code.name!r} is a gradient code"
+        )
+    else:
+        setup = _gradient_setup(config, code, delay, injection, dataset)
+    if config.data.test is not None and dataset is not None:
+        test = opened.enter_context(_open_test(config.data.test, dataset))
+        setup = dataclasses.replace(setup, test=test)
+    setup.optimizer()
+    return setup
+
+
+def _gradient_setup(
+    config: Config,
+    code: GradientCode,
+    delay: Delay,
+    injection: Injection | None,
+    dataset: Dataset,
+) -> Setup:
     rules = StopRules(code, config.decoding)
-    dtype = np.dtype(run.dtype)
-    problem = problems.make(
-        config.problem.name,
-        config.problem.parameters,
-        n_features=dataset.n_features,
-        n_classes=dataset.n_classes,
-        task=dataset.task,
-        dtype=dtype,
-    )
+    dtype = np.dtype(config.run.dtype)
+    problem = problem_for(config, dataset, dtype)
     if code.n_segments > problem.n_parameters:
         raise ConfigError(
             f"code.n_segments: {code.n_segments} segments, but {problem.name!r} has "
             f"{problem.n_parameters} parameters on this data"
         )
-    segments = Segments(code, problem.n_parameters, dtype, problem.layout(code.n_segments))
-    partition = partition_for(code, config, dataset.n_samples)
-    test = None
-    if config.data.test is not None:
-        test = opened.enter_context(open_dataset(config.data.test))
-        for what in ("n_features", "n_classes", "task"):
-            ours, theirs = getattr(dataset, what), getattr(test, what)
-            if ours != theirs:
-                raise ConfigError(f"data.test: {what} is {theirs!r}, but {ours!r} in data.path")
-    setup = Setup(
-        config, dtype, dataset, test, code, rules, problem, segments, partition, delay, injection
+    return Setup(
+        config=config,
+        dtype=dtype,
+        problem=problem,
+        delay=delay,
+        faults=injection,
+        dataset=dataset,
+        code=code,
+        rules=rules,
+        segments=Segments(code, problem.n_parameters, dtype, problem.layout(code.n_segments)),
+        partition=partition_for(code, config, dataset.n_samples),
     )
-    setup.optimizer()
-    return setup
+
+
+def _open_test(path: str, dataset: Dataset) -> Dataset:
+    test = open_dataset(path)
+    for what in ("n_features", "n_classes", "task"):
+        ours, theirs = getattr(dataset, what), getattr(test, what)
+        if ours != theirs:
+            test.close()
+            raise ConfigError(f"data.test: {what} is {theirs!r}, but {ours!r} in data.path")
+    return test

@@ -14,6 +14,7 @@ MODULES = (
     "_modular",
     "_packing",
     "_exchange",
+    "_checksums",
 )
 NAMES = (
     "combine",
@@ -22,6 +23,7 @@ NAMES = (
     "csr_dot",
     "csr_transpose_accumulate",
     "csr_transpose_segments",
+    "fletcher32",
     "logistic_residual",
     "modular_combine",
     "modular_dot",

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from numpy.typing import NDArray
+
 from ...errors import ConfigError
 from ...registry import Registry, suggest
 from ..delays.base import check_seed
@@ -16,7 +18,7 @@ from ..wire import Frame
 from .base import Fault, Moment
 from .disk import FullDisk
 from .process import Exit, Kill, ProcessFault, Segfault, Stop
-from .work import Corrupt, Drop, InjectedError, Raise, Slow
+from .work import Corrupt, Drop, InjectedError, Lie, Raise, Slow
 
 FAULTS: tuple[type[Fault] | type[FullDisk], ...] = (
     Kill,
@@ -27,6 +29,7 @@ FAULTS: tuple[type[Fault] | type[FullDisk], ...] = (
     Slow,
     Drop,
     Corrupt,
+    Lie,
     FullDisk,
 )
 
@@ -40,6 +43,7 @@ class Injection:
         self._striking = [f for f in faults if isinstance(f, (ProcessFault, Raise))]
         self._slow = [f for f in faults if isinstance(f, Slow)]
         self._drop = [f for f in faults if isinstance(f, Drop)]
+        self._lies = [f for f in faults if isinstance(f, Lie)]
         self._corrupt = [f for f in faults if isinstance(f, Corrupt)]
         self.disk_full_at = min(
             (f.iteration for f in faults if isinstance(f, FullDisk)), default=None
@@ -62,6 +66,12 @@ class Injection:
     def drops(self, worker: int, iteration: int) -> bool:
         """Return whether the worker's answers of this iteration come empty."""
         return any(f.strikes(worker, "send", iteration) for f in self._drop)
+
+    def falsify(self, values: NDArray[Any], worker: int, iteration: int) -> None:
+        """Replace the numbers of an answer, if the worker is to lie."""
+        for fault in self._lies:
+            if fault.strikes(worker, "send", iteration):
+                fault.tell(values)
 
     def spoil(self, frame: Frame, worker: int, iteration: int) -> None:
         """Damage an answer that is about to leave, if it is to be damaged."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from numpy.typing import NDArray
+
 from ...errors import ConfigError
 from ..wire import HEADER_BYTES, Frame
 from .base import Fault, Moment, check_iterations, check_seconds
@@ -90,3 +92,34 @@ class Corrupt(Fault):
         # distinct bits: what is flipped twice is whole again
         for bit in {int(draw * 8 * n_bytes) for draw in draws}:
             frame.view[start + bit // 8] ^= 1 << bit % 8
+
+
+class Lie(Fault):
+    """The worker answers something else than it computed, in ``iterations`` iterations.
+
+    how : ``"reverse"`` sends the numbers in reverse order, ``"zero"`` sends zeros, ``"same"`` sends
+          the first number everywhere
+
+    The message is whole, checksum and all: only a code can find out.
+    """
+
+    name = "lie"
+    at = "send"
+
+    def __init__(
+        self,
+        *,
+        how: Literal["reverse", "zero", "same"] = "reverse",
+        iterations: int = 1,
+        **rest: Any,
+    ) -> None:
+        super().__init__(**rest)
+        self.lasting = check_iterations(self.key, iterations)
+        self._how = how
+
+    def tell(self, values: NDArray[Any]) -> None:
+        """Replace the numbers of an answer, before it is put together."""
+        if self._how == "reverse":
+            values[:] = values[::-1].copy()
+        else:
+            values[:] = values[0] if self._how == "same" else 0

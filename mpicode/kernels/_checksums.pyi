@@ -1,0 +1,5 @@
+from typing import Any
+
+from numpy.typing import NDArray
+
+def fletcher32(data: NDArray[Any]) -> int: ...

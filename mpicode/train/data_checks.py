@@ -1,0 +1,53 @@
+"""What the master tries before a run with a code that decodes polynomials alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..codes.data.degree import probe_degree
+from ..problems import Problem, Rows
+from .coded_rows import soft_labels
+from .data_setup import DataSetup
+
+_ROWS = 3
+
+
+def check_function(setup: DataSetup) -> None:
+    """Raise `ConfigError` if the gradient is no polynomial of the degree that is decoded.
+
+    Over a field also where that is too small for the sum over all rows, which are read for it.
+    """
+    degree = getattr(setup.code, "degree", None)
+    if degree is None:
+        return
+    problem = setup.problem
+    width = problem.n_outputs if problem.task == "multiclass" else 1
+    rng = np.random.default_rng([0, degree])
+    x = rng.standard_normal(problem.n_parameters).astype(problem.dtype)
+
+    def gradient(X: NDArray[np.floating], Y: NDArray[np.floating]) -> NDArray[np.floating]:
+        return _gradient(problem, x, X, Y)
+
+    shapes = ((_ROWS, problem.n_features), (_ROWS, width))
+    probe_degree(gradient, shapes, degree, rng, dtype=problem.dtype)
+    if setup.field is not None:
+        room = setup.field.room(problem.n_features)
+        for rows in setup.train_rows():
+            X: Any = rows.X
+            room.add(X, rows.y)
+        room.check()
+
+
+def _gradient(
+    problem: Problem,
+    x: NDArray[np.floating],
+    X: NDArray[np.floating],
+    Y: NDArray[np.floating],
+) -> NDArray[np.floating]:
+    out = np.zeros(problem.n_parameters, problem.dtype)
+    weights = np.ones(len(X), problem.dtype)
+    problem.gradient(x, Rows(X, soft_labels(Y, problem)), weights, out)
+    return out
