@@ -59,13 +59,14 @@ def add_encode(commands: Any) -> None:
 
 
 def _parameters(changes: list[str]) -> dict[str, Any]:
-    """Return the parameters of the code that ``--set key=value`` gives."""
+    """Return the parameters of the code that ``--set`` gives; ``code.`` may be left out."""
     from ..tables import override
 
-    for change in changes:
-        if "." in change.partition("=")[0]:
-            raise ConfigError(f"--set {change}: wants KEY=VALUE, a parameter of the code")
-    found: dict[str, Any] = override({"code": {}}, [f"code.{change}" for change in changes])["code"]
+    full = [text if text.startswith("code.") else f"code.{text}" for text in changes]
+    found: dict[str, Any] = override({"code": {}}, full)["code"]
+    for key, flag in (("name", "--code"), ("n_workers", "--workers"), ("seed", "--seed")):
+        if key in found:
+            raise ConfigError(f"--set {key}={found[key]}: that is for {flag}")
     return found
 
 

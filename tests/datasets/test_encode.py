@@ -418,10 +418,11 @@ def test_more_workers_than_files_may_be_open(tmp_path, dataset):
 def test_command(tmp_path, dataset, command, capsys):
     path = dataset()
     words = ["encode", path, "-o", tmp_path / "c", "--code", "letcc", "--workers", 8]
-    assert command(*words, "--set", "n_blocks=4", "--json") == 0
+    words += ["--set", "n_blocks=4", "--set", "code.n_stragglers=2"]
+    assert command(*words, "--json") == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["order"] == "path"
-    assert facts["parameters"] == {"seed": 0, "n_blocks": 4}
+    assert facts["parameters"] == {"seed": 0, "n_blocks": 4, "n_stragglers": 2}
     assert command("info", tmp_path / "c", "--json") == 0
     assert json.loads(capsys.readouterr().out) == facts
     assert command("info", tmp_path / "c" / "coded.h5") == 0
@@ -447,7 +448,7 @@ def test_command_for_a_field(tmp_path, dataset, command, capsys):
         (["--code", "cyclic"], "--code cyclic: combines gradients, not data"),
         (["--code", "berut"], "did you mean 'berrut'"),
         (["--code", "berrut", "--set", "n_block=2"], r"code\.n_block: no such parameter"),
-        (["--code", "berrut", "--set", "code.n_blocks=2"], r"--set code\.n_blocks=2: wants KEY"),
+        (["--code", "berrut", "--set", "n_workers=2"], "--set n_workers=2: that is for --workers"),
         (["--code", "berrut", "--set", "n_blocks"], "--set"),
         (["--code", "berrut", "--data-bits", "3"], "want --set prime=P with them"),
     ],
