@@ -206,6 +206,7 @@ class _Encoding:
         self._Y = _Buffers(index, mixing, index.n_outputs, writer.chunk_slots)
         # residues have more digits than float32
         self._dtype = np.dtype(np.float64) if index.prime else dataset.dtype
+        self._room = np.empty((0, index.n_features), self._dtype)
         # classes have groups of their own, so that places are empty that need not be
         self._apart = index.n_padding >= index.n_blocks
 
@@ -213,16 +214,25 @@ class _Encoding:
         """Encode everything."""
         n_samples = self.dataset.n_samples
         window = self._window_rows()
-        waiting: _Samples | None = None
+        waiting = _Samples(np.empty(0, np.int64), self._room, np.empty(0))
         for start in range(0, n_samples, window):
             stop = min(start + window, n_samples)
-            X, y = self.dataset.read(start, stop, self._dtype)
-            self._see_finite(start, X, y)
-            samples = _Samples(np.arange(start, stop), X, y)
-            if waiting is not None and len(waiting.y):
-                samples = waiting.and_(samples)
-            waiting = self._window(samples, stop == n_samples)
+            waiting = self._window(self._read(waiting, start, stop), stop == n_samples)
             progress.at(stop)
+
+    def _read(self, waiting: _Samples, start: int, stop: int) -> _Samples:
+        """Return the samples that wait and the rows from ``start`` to ``stop``."""
+        n_waiting = len(waiting.y)
+        n = n_waiting + stop - start
+        if n > len(self._room):
+            # kept: the operating system takes its time to give so much memory
+            self._room = np.empty((n, self.index.n_features), self._dtype)
+        X = self._room[:n]
+        X[:n_waiting] = waiting.X
+        y = self.dataset.read_into(X[n_waiting:], start)
+        self._see_finite(start, X[n_waiting:], y)
+        numbers = np.concatenate([waiting.numbers, np.arange(start, stop)])
+        return _Samples(numbers, X, np.concatenate([waiting.y.astype(y.dtype), y]))
 
     def _window_rows(self) -> int:
         """Return how many rows are read at a time: whole chunks of slots."""
@@ -283,10 +293,6 @@ class _Samples(NamedTuple):
     numbers: Array
     X: Array
     y: Array
-
-    def and_(self, others: _Samples) -> _Samples:
-        """Return both."""
-        return _Samples(*(np.concatenate(pair) for pair in zip(self, others, strict=True)))
 
 
 class _Buffers:

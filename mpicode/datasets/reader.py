@@ -69,11 +69,22 @@ class Dataset:
         if self.sparse:
             return self._read_csr(ranges, stop - start, dtype), y
         X = np.empty((stop - start, self.n_features), dtype)
+        self._read_dense(ranges, X)
+        return X, y
+
+    def read_into(self, X: npt.NDArray[Any], start: int) -> npt.NDArray[Any]:
+        """Fill X, (n, n_features) of ``read``'s types, with dense rows; return their y, (n,)."""
+        stop = start + len(X)
+        self._check_range(start, stop)
+        ranges = self.ranges(start, stop)
+        self._read_dense(ranges, X)
+        return self._read_y(ranges, len(X), X.dtype)
+
+    def _read_dense(self, ranges: list[tuple[int, int, int]], X: npt.NDArray[Any]) -> None:
         at = 0
         for number, a, b in ranges:
             self.part(number).read_dense(a, X[at : at + b - a])
             at += b - a
-        return X, y
 
     def labels(self, start: int, stop: int) -> npt.NDArray[Any]:
         """Return y of the rows ``start <= row < stop``, in double precision, without reading X."""

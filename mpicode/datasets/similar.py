@@ -22,7 +22,7 @@ from ..errors import ConfigError, DataError
 ORDERS = ("none", "class", "path")
 
 # Principal directions looked at, and the samples, and numbers in them, that they are found from.
-N_DIRECTIONS = 32
+N_DIRECTIONS = 16
 N_SAMPLED = 256
 SAMPLED_NUMBERS = 1 << 23
 # Rounds of 2-opt: seldom more than four find anything.
@@ -83,17 +83,17 @@ def grouped(X: Array, y: Array | None, n_blocks: int, kind: str, seed: Seed = 0)
     rng = np.random.default_rng([*np.atleast_1d(seed).tolist(), n_blocks])
     points = _points(X, y) if kind == "path" else None
     shuffled = rng.permutation(n).astype(np.int64)
-    full, left = [], []
-    for samples in _classes(y, shuffled, kind):
-        whole = len(samples) // n_blocks * n_blocks
-        members = samples[:whole]
-        full.append(members if points is None else _halved(points, members, n_blocks))
-        left.append(samples[whole:])
-    groups = np.concatenate(full).reshape(-1, n_blocks)
+    classes = _classes(y, shuffled, kind)
+    sizes = [len(samples) // n_blocks * n_blocks for samples in classes]
+    full = np.concatenate([samples[:n] for samples, n in zip(classes, sizes, strict=True)])
+    left = np.concatenate([samples[n:] for samples, n in zip(classes, sizes, strict=True)])
+    if points is not None:
+        full = _halved(points, full, np.cumsum([0, *sizes]), n_blocks)
+    groups = full.reshape(-1, n_blocks)
     groups = groups[rng.permutation(len(groups))]
     if points is not None:
         groups = _paths(points, groups)
-    return Groups(groups, np.concatenate(left))
+    return Groups(groups, left)
 
 
 def closed(
@@ -161,13 +161,14 @@ def _points(X: Array, y: Array | None) -> Array:
     return np.ascontiguousarray(points, np.float32)
 
 
-def _halved(points: Array, samples: Indices, n_blocks: int) -> Indices:
+def _halved(points: Array, samples: Indices, bounds: Indices, n_blocks: int) -> Indices:
     """Return the samples such that each ``n_blocks`` in a row are near each other.
+
+    bounds : where the classes begin, and the end: no sample leaves its class
 
     All parts are halved at once, level by level: a sort by part and place.
     """
-    samples = samples.copy()
-    bounds = np.array([0, len(samples)], np.int64)
+    bounds = np.unique(bounds)
     while True:
         n_groups = np.diff(bounds) // n_blocks
         if not (n_groups > 1).any():

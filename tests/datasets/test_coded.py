@@ -156,7 +156,7 @@ def test_another_dataset(coded, tmp_path):
             if fits:
                 found.see_that_it_is_of(code, fingerprint)
             else:
-                with pytest.raises(ConfigError, match=r"data\.path: its fingerprint is \w{12}, bu"):
+                with pytest.raises(ConfigError, match=r"data\.path: its fingerprint is \w{12}, b"):
                     found.see_that_it_is_of(code, fingerprint)
 
 
