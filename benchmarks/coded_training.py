@@ -122,7 +122,7 @@ def trained(options: argparse.Namespace, folder: Path, scheme: str, seed: int):
             "seed": seed,
             "dtype": "float32",
         },
-        "faults": {"silent_seconds": 2.0, "inject": [] if scheme == "uncoded" else faults},
+        "faults": {"silent_seconds": 120.0, "inject": [] if scheme == "uncoded" else faults},
         "decoding": {"max_error": 1.0},
         "output": {"path": "run.h5"},
         "checkpoint": {"keep": 0},

@@ -99,7 +99,6 @@ def _arguments(options: argparse.Namespace) -> list[str]:
 def _joined(options: argparse.Namespace, by: Launcher) -> int:
     """Be one of the ranks that somebody started."""
     from ..pool import mpi
-    from ..train import infer
     from .run import begun_together, served
     from .signals import ignore
     from .speech import speak_anyway
@@ -110,6 +109,8 @@ def _joined(options: argparse.Namespace, by: Launcher) -> int:
     config, code = begun_together(comm, by, lambda: _load(options))
     if config is None:
         return code
+    from ..train import infer
+
     if comm.rank > 0:
         code = served(lambda: infer(config, comm), comm)
     else:
