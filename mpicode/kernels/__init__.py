@@ -19,6 +19,14 @@ combine_segments(coefficients, vectors, out, threads=1) -> out
     once: the bits of one `combine` per row. coefficients: (m, n) numbers; out: (m, size). A vector
     whose coefficients are all 0 is not looked at, another one not for the rows where it is 0.
     complex128 vectors may also go into a float64 out, which becomes the real part of the sums.
+innovate(row, codeword, gain, state) -> float
+    ``state[u] += gain[u] * rest`` with ``rest = codeword - sum_u row[u] * state[u]``; returns
+    ``rest @ rest``. codeword: (size,) float32 or float64; state: (k, size) float64; row and gain:
+    (k,) float64. Rows of the state are neither read where row and gain are 0, nor written where
+    gain is, so the cost is that of the others. The sums are taken in the order of the rows.
+innovate_step(row, codeword, gain, state, move, step, x) -> float
+    As innovate, and ``x[u] -= step * (state[u] + move[u] * rest)`` with the state before, for the
+    first columns of it, in the same pass. x: (k, n) float64, n at most size; move: (k,) float64.
 csr_dot(data, indices, indptr, x, out) -> out
     ``out = X @ x`` for a CSR matrix X (n_rows, n_features); x: (n_features,) or (n_features, c),
     out: (n_rows,) or (n_rows, c); data, x and out float32 or float64 alike, indices and indptr
@@ -121,6 +129,7 @@ except ImportError:
     )
 
     COMPILED = False
+from .plain import innovate, innovate_step
 
 __all__ = [
     "COMPILED",
@@ -134,6 +143,8 @@ __all__ = [
     "exchange_signs",
     "fletcher32",
     "frame_energy",
+    "innovate",
+    "innovate_step",
     "logistic_residual",
     "modular_combine",
     "modular_dot",

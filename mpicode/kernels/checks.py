@@ -165,6 +165,42 @@ def accumulate(coefficient: object, vector: object, out: object) -> complex:
     return number
 
 
+def innovate(row: object, codeword: object, gain: object, state: object) -> Array:
+    """Check the arguments of `innovate`; return the state."""
+    target = output("state", state, ("float64",), (2,))
+    given = array("codeword", codeword, _FLOATS)
+    same_shape("codeword", given, target.shape[1:], "state")
+    apart("codeword", given, target)
+    for name, value in (("row", row), ("gain", gain)):
+        factors = array(name, value, ("float64",))
+        same_shape(name, factors, target.shape[:1], "state")
+        apart(name, factors, target)
+    return target
+
+
+def innovate_step(
+    row: object,
+    codeword: object,
+    gain: object,
+    state: object,
+    move: object,
+    step: object,
+    x: object,
+) -> None:
+    """Check the arguments of `innovate_step`."""
+    estimate = innovate(row, codeword, gain, state)
+    moved = output("x", x, ("float64",), (2,))
+    if len(moved) != len(estimate) or moved.shape[1] > estimate.shape[1]:
+        raise ValueError(f"x: has shape {moved.shape}, but the state has {estimate.shape}")
+    inputs = (("row", row), ("codeword", codeword), ("gain", gain), ("move", move))
+    for name, value in (*inputs, ("state", estimate)):
+        assert name == "move" or isinstance(value, np.ndarray)
+        apart(name, array(name, value, _FLOATS, (1, 2)), moved)
+    same_shape("move", array("move", move, ("float64",)), estimate.shape[:1], "state")
+    apart("move", array("move", move, ("float64",)), estimate)
+    factor("step", step, moved.dtype)
+
+
 def _csr(data: object, indices: object, indptr: object) -> Array:
     values = array("data", data, _FLOATS)
     columns = array("indices", indices, _INTEGERS)

@@ -82,6 +82,38 @@ def accumulate(coefficient: complex, vector: Array | None, out: Array) -> Array:
     return out
 
 
+def innovate(row: Array, codeword: Array, gain: Array, state: Array) -> float:
+    """Correct ``state`` by what of ``codeword`` it does not foretell; see the package."""
+    checks.innovate(row, codeword, gain, state)
+    with np.errstate(all="ignore"):
+        rest = _unforeseen(row, codeword, state)
+        for u in np.flatnonzero(gain):
+            state[u] += gain[u] * rest
+        return float(rest @ rest)
+
+
+def innovate_step(
+    row: Array, codeword: Array, gain: Array, state: Array, move: Array, step: float, x: Array
+) -> float:
+    """Step along the estimate that is corrected; see the package."""
+    checks.innovate_step(row, codeword, gain, state, move, step, x)
+    with np.errstate(all="ignore"):
+        rest = _unforeseen(row, codeword, state)
+        n_stepped = x.shape[1]
+        for u in range(len(state)):
+            x[u] += -step * state[u, :n_stepped] + (-step * move[u]) * rest[:n_stepped]
+            if gain[u] != 0:
+                state[u] += gain[u] * rest
+        return float(rest @ rest)
+
+
+def _unforeseen(row: Array, codeword: Array, state: Array) -> Array:
+    rest = codeword.astype(np.float64)
+    for u in np.flatnonzero(row):
+        rest -= row[u] * state[u]
+    return rest
+
+
 def _matrix(data: Array, indices: Array, indptr: Array, n_features: int) -> Any:
     from scipy.sparse import csr_array
 
