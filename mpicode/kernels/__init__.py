@@ -102,6 +102,7 @@ try:
     from ._exchange import exchange_signs
     from ._modular import modular_combine, modular_dot, modular_transpose_dot
     from ._packing import frame_energy, sphere_step
+    from ._light import innovate, innovate_step
     from ._residuals import logistic_residual, softmax_residual
     from ._segments import combine_segments
     from ._sparse import csr_dot, csr_transpose_accumulate
@@ -120,6 +121,8 @@ except ImportError:
         exchange_signs,
         fletcher32,
         frame_energy,
+        innovate,
+        innovate_step,
         logistic_residual,
         modular_combine,
         modular_dot,
@@ -129,7 +132,6 @@ except ImportError:
     )
 
     COMPILED = False
-from .plain import innovate, innovate_step
 
 __all__ = [
     "COMPILED",

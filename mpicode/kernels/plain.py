@@ -101,7 +101,8 @@ def innovate_step(
         rest = _unforeseen(row, codeword, state)
         n_stepped = x.shape[1]
         for u in range(len(state)):
-            x[u] += -step * state[u, :n_stepped] + (-step * move[u]) * rest[:n_stepped]
+            x[u] += -step * state[u, :n_stepped]
+            x[u] += (-step * move[u]) * rest[:n_stepped]
             if gain[u] != 0:
                 state[u] += gain[u] * rest
         return float(rest @ rest)

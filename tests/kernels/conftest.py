@@ -15,6 +15,7 @@ MODULES = (
     "_packing",
     "_exchange",
     "_checksums",
+    "_light",
 )
 NAMES = (
     "combine",
@@ -24,6 +25,8 @@ NAMES = (
     "csr_transpose_accumulate",
     "csr_transpose_segments",
     "fletcher32",
+    "innovate",
+    "innovate_step",
     "logistic_residual",
     "modular_combine",
     "modular_dot",

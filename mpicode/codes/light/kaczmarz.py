@@ -30,7 +30,7 @@ class Kaczmarz(Correcting):
         if not 0.0 < relaxation < 2.0:
             raise ConfigError(f"decoder.relaxation: must be between 0 and 2, got {relaxation}")
         self.relaxation = relaxation
-        self._gains = self.rows * (relaxation / self.squares)[:, np.newaxis]
+        self._gains: Matrix = self.rows * (relaxation / self.squares)[:, np.newaxis]
         self._exact = (relaxation == 1.0) & (np.count_nonzero(self.rows, axis=1) == 1)
         self._known = np.zeros(self.n_segments, dtype=bool)
 
@@ -61,8 +61,9 @@ class Sega(Kaczmarz):
 
     def __init__(self, *, rows: npt.ArrayLike, length: int, relaxation: float = 1.0) -> None:
         super().__init__(rows=rows, length=length, relaxation=relaxation)
-        # (k / |a|^2) a where all rows are of one length
-        self._moves = self.rows * (self.n_segments * self.n_rows / float(self.squares.sum()))
+        # where all rows are of one length, (k / |a|^2) a
+        scale = self.n_segments * self.n_rows / float(self.squares.sum())
+        self._moves: Matrix = scale * self.rows
 
     def _move(self, row: int, gain: Matrix) -> Matrix:
         return self._moves[row]

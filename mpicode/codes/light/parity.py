@@ -1,4 +1,4 @@
-"""Redundant codewords as a parity check: is one of them damaged, and which?"""
+"""Redundant codewords as a parity check: whether one of them is damaged, and which."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import ConfigError
-from .base import DEPENDENT, Float, Matrix, span
+from .base import DEPENDENT, Float, Matrix
 
 
 class Verdict(NamedTuple):
