@@ -9,12 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..kernels import csr_dot, csr_transpose_accumulate, csr_transpose_segments
-from .base import Float, Integer
-
-# The three arrays of rows in CSR form: data, indices, indptr, which need not begin at 0.
-Csr = tuple[Float, Integer, Integer]
-# Rows that enter a layer, (n_rows, n_in).
-Entering = Float | Csr
+from .base import Float
+from .columns import Entering
 
 
 def pieces(part: slice, length: int) -> Iterator[tuple[int, int, int]]:

@@ -12,8 +12,10 @@ import numpy.typing as npt
 
 from ..errors import ConfigError, DataError
 from ..kernels import csr_dot, csr_transpose_accumulate
-from .base import Float, Problem, Rows, quiet
+from .base import Float, Integer, Problem, Rows, quiet
+from .columns import Entering, entering_of, rows_of
 from .layers import Layer
+from .slices import Mixing, Shape, SlicedLayers
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -117,6 +119,46 @@ class LinearModel(Problem):
             slopes = z.reshape(len(y), self.n_outputs)
             self._layer.add_gradient(X, slopes, part.astype(self.dtype), length, out)
         return total
+
+    def slices(self, n_segments: int) -> Integer | None:
+        """See `Problem.slices`."""
+        slices = self._sliced(n_segments)
+        return self.layout(n_segments) if slices is None else slices.order
+
+    def mix(self, rows: Rows, direction: npt.NDArray[np.float64]) -> Entering | None:
+        """See `Problem.mix`."""
+        slices = self._sliced(direction.size)
+        return None if slices is None else slices.mix(entering_of(rows), direction)
+
+    @quiet
+    def coded_gradient(
+        self,
+        x: Float,
+        rows: Rows,
+        weights: Float,
+        direction: npt.NDArray[np.float64],
+        out: Float,
+        mixed: Entering | None = None,
+    ) -> float:
+        """See `Problem.coded_gradient`: slopes times a mix of the columns of X."""
+        slices = self._sliced(direction.size)
+        if slices is None:
+            return super().coded_gradient(x, rows, weights, direction, out)
+        self.check_coded(x, rows, weights, direction, out)
+        weights = np.ascontiguousarray(weights, np.float64)
+        mixing = Mixing(slices, direction, out)
+        total = 0.0
+        for chunk, X, y, z in self._predict(x, rows):
+            total += self._residual(z, y, weights[chunk])
+            at_hand = None if mixed is None else rows_of(mixed, chunk)
+            mixing.add_layer(0, X, z.reshape(len(y), self.n_outputs), at_hand)
+        mixing.finish()
+        return total
+
+    @cached_property
+    def _sliced(self) -> SlicedLayers:
+        biases = self.penalised.stop if self.intercept else None
+        return SlicedLayers([Shape(self.n_features, self.n_outputs, 0, biases)])
 
     @cached_property
     def _layer(self) -> Layer:

@@ -11,8 +11,10 @@ import numpy.typing as npt
 
 from ..errors import ConfigError, DataError
 from . import losses
-from .base import Float, Problem, Rows, quiet
-from .layers import Entering, Layer
+from .base import Float, Integer, Problem, Rows, quiet
+from .columns import Entering, entering_of, rows_of
+from .layers import Layer
+from .slices import Mixing, Shape, SlicedLayers
 
 # Rows are worked through in chunks whose inputs and activations stay in the second-level cache
 # between the way forward and the way back. Too few rows, and adding a chunk's gradient costs as
@@ -70,6 +72,10 @@ class MLP(Problem):
             weights, biases = weights + n_in * n_out, biases + n_out
         self.penalised = slice(0, n_weights)
         self.n_parameters = biases
+        self._sliced = SlicedLayers(
+            Shape(each.n_in, each.n_out, each.weights.start, each.biases.start)
+            for each in self.layers
+        )
         self._row_bytes = 2 * sum(widths[1:]) * self.dtype.itemsize
 
     def initial(self, seed: int) -> Float:
@@ -93,16 +99,54 @@ class MLP(Problem):
         total = 0.0
         for chunk, entering, y in self._chunks(rows):
             leaving = self._predict(x, entering, len(y))
-            outputs = leaving[-1]
+            outputs, part = leaving[-1], None
             if weights.ndim == 1:
                 total += self._residual(outputs, y, weights[chunk])
-                self._descend(x, entering, leaving, None, length, out)
             else:
                 part = weights[:, chunk]
                 total += self._residual(outputs.copy(), y, part[0])
                 self._residual(outputs, y, np.ones(len(y)))
                 part = part.astype(self.dtype)
-                self._descend(x, entering, leaving, part, length, out)
+            for number, enters, slopes in self._descend(x, entering, leaving):
+                self.layers[number].add_gradient(enters, slopes, part, length, out)
+        return total
+
+    def slices(self, n_segments: int) -> Integer | None:
+        """See `Problem.slices`."""
+        slices = self._sliced(n_segments)
+        return self.layout(n_segments) if slices is None else slices.order
+
+    def mix(self, rows: Rows, direction: npt.NDArray[np.float64]) -> Entering | None:
+        """See `Problem.mix`."""
+        slices = self._sliced(direction.size)
+        return None if slices is None else slices.mix(entering_of(rows), direction)
+
+    @quiet
+    def coded_gradient(
+        self,
+        x: Float,
+        rows: Rows,
+        weights: Float,
+        direction: npt.NDArray[np.float64],
+        out: Float,
+        mixed: Entering | None = None,
+    ) -> float:
+        """See `Problem.coded_gradient`: each layer's slopes are mixed before the product."""
+        slices = self._sliced(direction.size)
+        if slices is None:
+            return super().coded_gradient(x, rows, weights, direction, out)
+        self.check_coded(x, rows, weights, direction, out)
+        x = np.ascontiguousarray(x)
+        weights = np.ascontiguousarray(weights, np.float64)
+        mixing = Mixing(slices, direction, out)
+        total = 0.0
+        for chunk, entering, y in self._chunks(rows):
+            leaving = self._predict(x, entering, len(y))
+            total += self._residual(leaving[-1], y, weights[chunk])
+            for number, enters, slopes in self._descend(x, entering, leaving):
+                at_hand = None if number or mixed is None else rows_of(mixed, chunk)
+                mixing.add_layer(number, enters, slopes, at_hand)
+        mixing.finish()
         return total
 
     @quiet
@@ -140,16 +184,13 @@ class MLP(Problem):
 
     def _chunks(self, rows: Rows) -> Iterator[tuple[slice, Entering, npt.NDArray[Any]]]:
         """Yield per chunk: which rows, what enters the first layer, y."""
-        X, y = rows.X, np.ascontiguousarray(rows.y)
-        dense = isinstance(X, np.ndarray)
+        entering, y = entering_of(rows), np.ascontiguousarray(rows.y)
+        dense = isinstance(entering, np.ndarray)
         row_bytes = self._row_bytes + (self.n_features * self.dtype.itemsize if dense else 0)
         step = max(FEWEST_ROWS, CHUNK_BYTES // row_bytes)
         for start in range(0, len(y), step):
             chunk = slice(start, min(start + step, len(y)))
-            if isinstance(X, np.ndarray):
-                yield chunk, X[chunk], y[chunk]
-            else:
-                yield chunk, (X.data, X.indices, X.indptr[start : chunk.stop + 1]), y[chunk]
+            yield chunk, rows_of(entering, chunk), y[chunk]
 
     def _predict(self, x: Float, entering: Entering, n_rows: int) -> list[Float]:
         """Return what leaves each layer, (n_rows, n_out)."""
@@ -171,19 +212,15 @@ class MLP(Problem):
         return self._loss.residual(self._of_loss(outputs), y, weights)
 
     def _descend(
-        self,
-        x: Float,
-        entering: Entering,
-        leaving: list[Float],
-        weights: Float | None,
-        length: int,
-        out: Float,
-    ) -> None:
-        """Add the gradient; the last of ``leaving`` are the slopes in the outputs. See `Layer`."""
+        self, x: Float, entering: Entering, leaving: list[Float]
+    ) -> Iterator[tuple[int, Entering, Float]]:
+        """Yield per layer, the last first: its number, what enters it, the slopes in its outputs.
+
+        The last of ``leaving`` are the slopes in the network's outputs.
+        """
         slopes = leaving[-1]
         for number in reversed(range(len(self.layers))):
-            layer, enters = self.layers[number], leaving[number - 1] if number else entering
-            layer.add_gradient(enters, slopes, weights, length, out)
+            yield number, leaving[number - 1] if number else entering, slopes
             if number:
-                slopes = slopes @ layer.unpack(x)[0].T
+                slopes = slopes @ self.layers[number].unpack(x)[0].T
                 slopes *= leaving[number - 1] > 0.0
