@@ -41,6 +41,8 @@ class GradientCode:
     kinds: ClassVar[tuple[str, ...]] = ("gradient",)
     varies: bool = False
     """Whether the coefficients change from iteration to iteration; see `at`."""
+    light: ClassVar[bool] = False
+    """Whether messages mix few segments, which should then be slices of every layer."""
 
     def __init__(
         self,

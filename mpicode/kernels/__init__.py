@@ -103,6 +103,7 @@ try:
     from ._modular import modular_combine, modular_dot, modular_transpose_dot
     from ._packing import frame_energy, sphere_step
     from ._light import innovate, innovate_step
+    from ._packing import frame_energy, sphere_step
     from ._residuals import logistic_residual, softmax_residual
     from ._segments import combine_segments
     from ._sparse import csr_dot, csr_transpose_accumulate

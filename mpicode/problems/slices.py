@@ -63,7 +63,8 @@ class _Cut:
         )
         self.end = int(ends[-1])
         self.rests: list[_Rest] = []
-        self.rest_biases = np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp)
+        none: Integer = np.empty(0, dtype=np.intp)
+        self.rest_biases: tuple[Integer, Integer] = none, none  # and their places in the tail
 
     def places(self, n_segments: int) -> Integer:
         """Return which parameters lie in a segment from ``begin`` on, (n_segments, size)."""

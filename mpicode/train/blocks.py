@@ -44,6 +44,7 @@ class Blocks:
         self._dtype = dtype
         self._memory_bytes = memory_bytes
         self._kept: dict[int, Rows] = {}
+        self._derived: dict[tuple[int, bytes], Any] = {}
         self._n_bytes = 0
         self._cancelled = cancelled
         # weakly: so a store that is let go of gives its room back
@@ -71,6 +72,25 @@ class Blocks:
                 if here.size:
                     yield Rows(chunk.X[here], chunk.y[here])
             before += n_rows
+
+    def derived(self, block: int, key: bytes, derive: Callable[[Rows], Any]) -> Any:
+        """Return what ``derive`` makes of a block's rows, an array, a tuple of some or None.
+
+        It is made once, for each key, and kept as the rows are. None where the block is not kept,
+        or there is no room beside it.
+        """
+        rows = self._kept.get(block)
+        if rows is None:
+            return None
+        if (block, key) not in self._derived:
+            made = derive(rows)
+            arrays = made if isinstance(made, tuple) else () if made is None else (made,)
+            n_bytes = sum(array.nbytes for array in arrays)
+            if n_bytes > self._room:
+                made, n_bytes = None, 0
+            self._n_bytes += n_bytes
+            self._derived[block, key] = made
+        return self._derived[block, key]
 
     def preload(self, blocks: NDArray[np.intp]) -> None:
         """Read what may be kept of ``blocks``, so that the first iteration need not."""

@@ -63,7 +63,7 @@ def renew(setup: Setup, n_left: int, number: int) -> Setup:
     assert isinstance(code, GradientCode)  # as the one it replaces
     rules = StopRules(code, _fewer_answers(config.decoding, old.n_messages - code.n_messages))
     problem = setup.problem
-    segments = Segments(code, problem.n_parameters, setup.dtype, problem.layout(code.n_segments))
+    segments = Segments.of(code, problem, setup.dtype)
     for what in ("n_segments", "dtype"):
         ours, theirs = getattr(setup.segments, what), getattr(segments, what)
         if ours != theirs:

@@ -9,6 +9,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from ..codes import GradientCode
 from ..kernels import accumulate, combine
+from ..problems import Problem
 from ..problems.base import segment_length
 
 
@@ -22,6 +23,7 @@ class Segments:
     dtype  : of the parameters on the workers, float32 or float64; messages of a complex code are
              complex128 whatever it is
     layout : (n_parameters,) a permutation, as `Problem.layout` gives it; None: their own order
+    sliced : the order is that of `Problem.slices`, so that segments can be mixed by the problem
     """
 
     def __init__(
@@ -30,6 +32,7 @@ class Segments:
         n_parameters: int,
         dtype: DTypeLike = np.float64,
         layout: NDArray[np.integer[Any]] | None = None,
+        sliced: bool = False,
     ) -> None:
         self.n_parameters = n_parameters
         self.n_segments = code.n_segments
@@ -39,7 +42,15 @@ class Segments:
         self.is_complex = code.encoding.dtype.kind == "c"
         self.dtype: np.dtype[Any] = np.dtype(np.complex128 if self.is_complex else dtype)
         self.layout = layout
+        self.sliced = sliced
         self._whole = np.empty(n_parameters)
+
+    @classmethod
+    def of(cls, code: GradientCode, problem: Problem, dtype: DTypeLike) -> Segments:
+        """Return the segments of a problem's parameters that suit the code."""
+        sliced = code.light and code.n_segments > 1
+        order = problem.slices if sliced else problem.layout
+        return cls(code, problem.n_parameters, dtype, order(code.n_segments), sliced)
 
     def new_decoded(self) -> NDArray[np.float64]:
         """Return room for what messages decode to, (n_segments, answer_length)."""

@@ -178,7 +178,7 @@ def _gradient_setup(
         dataset=dataset,
         code=code,
         rules=rules,
-        segments=Segments(code, problem.n_parameters, dtype, problem.layout(code.n_segments)),
+        segments=Segments.of(code, problem, dtype),
         partition=partition_for(code, config, dataset.n_samples),
     )
 

@@ -61,6 +61,7 @@ class Lwpd(GradientCode):
     """
 
     name = "lwpd"
+    light = True
 
     def __init__(
         self,

@@ -66,4 +66,5 @@ class Sega(Kaczmarz):
         self._moves: Matrix = scale * self.rows
 
     def _move(self, row: int, gain: Matrix) -> Matrix:
-        return self._moves[row]
+        move: Matrix = self._moves[row]
+        return move
