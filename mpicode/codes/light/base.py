@@ -92,6 +92,7 @@ class LightDecoder(ABC):
         No step is made where the codeword is left.
         """
         self._check(row, codeword, staleness, variance)
+        self._check_step(x, step_size)
         if not self._is_duplicate(row):
             self._add_and_step(row, codeword, x, step_size, staleness, variance)
             self.seen[row] = True
@@ -163,6 +164,18 @@ class LightDecoder(ABC):
             raise ConfigError(f"row {row}: a variance of {variance}")
         if not is_finite(codeword):
             raise DataError(f"codeword of row {row}: holds numbers that are not finite")
+
+    def _check_step(self, x: Matrix, step_size: float) -> None:
+        fits = isinstance(x, np.ndarray) and x.dtype == np.float64 and x.ndim == 2
+        if not (fits and len(x) == self.n_segments and x.shape[1] <= self.length):
+            raise ConfigError(
+                f"x: wants float64 ({self.n_segments}, at most {self.length}), "
+                f"got {getattr(x, 'dtype', type(x).__name__)} {np.shape(x)}"
+            )
+        if not (x.flags.c_contiguous and x.flags.writeable):
+            raise ConfigError("x: wants contiguous memory that may be written to")
+        if not np.isfinite(step_size):
+            raise ConfigError(f"step_size: must be finite, got {step_size}")
 
 
 def is_finite(vector: Float) -> bool:
