@@ -1,14 +1,14 @@
 """What a light codeword costs a worker, against one whole gradient of the same rows.
 
-    python benchmarks/coded_backprop.py [--data data/fashion-mnist-10k.h5] [--rows 4000] [--repeats 15]
+    python benchmarks/coded_backprop.py [--data FILE.h5] [--rows 4000] [--repeats 15]
 
 MLP 784-128-10 and softmax regression; k = 4, 8 and 16 segments, rows of weight 4 (2 for k = 4). A
 codeword needs the whole way forward, and of the way back the slopes of every layer; only the
 products that sum up the gradient fall to 1/k. So beside the time of the whole call stand the time
-of these products alone, both relative to the same for a gradient, and what they cost in theory:
-multiplications, counted by shapes. "made" columns of X that are mixed once and kept, as a worker
-does that holds its rows; "anew" mixed in each call. In each repeat everything runs once, in turn;
-medians with quartiles. The line "noise" is the gradient against itself.
+of all behind the way forward, both relative to the same for a gradient. "made": columns of X that
+are mixed once and kept, as by a worker that holds its rows; "anew": mixed in each call. Seconds are
+those of the processor. In each repeat everything runs once, in turn; medians with quartiles. The
+line "noise" is the gradient against itself.
 """
 
 from __future__ import annotations
@@ -80,7 +80,9 @@ def show(name: str, problem: problems.Problem, rows: Rows, repeats: int) -> None
     seconds = race(contestants, repeats)
     base, forward = seconds["gradient"], np.median(seconds["loss"])
     print(f"\n{name}, {problem.n_parameters} parameters, {len(rows.y)} rows")
-    print(f"  gradient {1e3 * np.median(base):.2f} ms, of which the way forward {1e3 * forward:.2f}")
+    print(
+        f"  gradient {1e3 * np.median(base):.2f} ms, of which the way forward {1e3 * forward:.2f}"
+    )
     print(f"  noise {spread(seconds['again'] / base)}")
     print(f"  {'k':>4}{'whole call / gradient':>32}{'behind the forward way':>32}{'1/k':>8}")
     for k in SEGMENTS:

@@ -103,9 +103,11 @@ class Decoding:
     holds. Without any of them the code says itself when it has enough.
     """
 
-    method: Literal["optimal", "fixed"] = "optimal"
+    method: Literal["optimal", "fixed", "onestep", "kaczmarz", "ortho", "peel", "kalman"] = (
+        "optimal"
+    )
     """The scheme's own decoding, least squares where it has none; or the coefficients of the full
-    set, scaled up to stay unbiased."""
+    set, scaled up to stay unbiased; or message by message, as light codewords are decoded."""
     n_answers: int | None = None
     """Enough are so many messages, whichever they are."""
     max_residual: float | None = None

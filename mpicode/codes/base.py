@@ -85,7 +85,7 @@ class GradientCode:
 
     def forget(self) -> None:
         """Forget the decodings computed so far: the coefficients are others now."""
-        self._decodings = PerSet(self.n_messages, lambda mask: self._measure(self.solve(mask)))
+        self._decodings = PerSet(self.n_messages, lambda mask: self.measure(self.solve(mask)))
 
     def messages(self, worker: int) -> npt.NDArray[np.intp]:
         """Return the numbers of the messages that ``worker`` computes, ascending."""
@@ -199,7 +199,8 @@ class GradientCode:
         missed = coefficients @ self.encoding - self._target
         return float(np.vdot(missed, missed).real)
 
-    def _measure(self, coefficients: npt.NDArray[Any]) -> Decoding:
+    def measure(self, coefficients: npt.NDArray[Any]) -> Decoding:
+        """Return what these coefficients, (n_segments, n_messages), are worth; read-only then."""
         coefficients.flags.writeable = False
         return Decoding(
             coefficients,

@@ -149,16 +149,20 @@ class Decoder:
         out : (n_segments, length); row ``u`` becomes segment ``u`` of the sum of all blocks. Of
               complex messages a float64 ``out`` takes the real part, which is the sum of real ones
         """
-        if out.ndim != 2 or len(out) != self.code.n_segments:
-            raise ConfigError(
-                f"out: wants ({self.code.n_segments}, length) for code {self.code.name!r}, "
-                f"got {out.shape}"
-            )
+        self.check_out(out)
         decoding = self.code.decode(self.arrived)
         used = self.order(np.flatnonzero(decoding.coefficients.any(axis=0)))
         payloads = [self._payloads[i] for i in used.tolist()]
         combine_segments(decoding.coefficients[:, used], payloads, out)
         return decoding
+
+    def check_out(self, out: npt.NDArray[Any]) -> None:
+        """Raise `ConfigError` where an estimate cannot be written into ``out``."""
+        if out.ndim != 2 or len(out) != self.code.n_segments:
+            raise ConfigError(
+                f"out: wants ({self.code.n_segments}, length) for code {self.code.name!r}, "
+                f"got {out.shape}"
+            )
 
 
 class CountingDecoder(Decoder):

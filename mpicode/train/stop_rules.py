@@ -9,6 +9,7 @@ import numpy as np
 from ..codes import Decoder, GradientCode
 from ..codes.decoder import EXACT
 from ..codes.fixed import FixedDecoding
+from ..codes.light.streaming import LightDecoding
 from ..config import Decoding
 from ..errors import ConfigError
 
@@ -33,7 +34,11 @@ class StopRules:
 
     def __init__(self, code: GradientCode, decoding: Decoding | None = None) -> None:
         decoding = Decoding() if decoding is None else decoding
-        self.code = FixedDecoding(code) if decoding.method == "fixed" else code
+        self.code = code
+        if decoding.method == "fixed":
+            self.code = FixedDecoding(code)
+        elif decoding.method != "optimal":
+            self.code = LightDecoding(code, decoding.method)
         self.deadline = decoding.deadline
         # a residual chooses among the sets, which the scaling does not know of
         self.is_unbiased = decoding.method == "fixed" and decoding.max_residual is None

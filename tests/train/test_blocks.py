@@ -138,3 +138,40 @@ def test_kept_rows_stay_below_the_limit(made):
         kept = sum(blocks._bytes(rows) for rows in store._kept.values())
         assert kept <= limit
     assert kept > 0
+
+
+class TestDerived:
+    def test_is_made_once_and_takes_its_room(self, made):
+        dataset, *_, partition = made
+        store = Blocks(dataset, partition, np.dtype(np.float64), 1e9)
+        calls = []
+
+        def derive(rows):
+            calls.append(len(rows.y))
+            return np.zeros(1000), np.zeros(10)
+
+        assert store.derived(0, b"a", derive) is None  # no block, nothing of it
+        store.preload(np.arange(N_BLOCKS))
+        before = store._room
+        first = store.derived(0, b"a", derive)
+        assert store.derived(0, b"a", derive) is first
+        assert store._room == before - 8080
+        assert store.derived(0, b"b", derive) is not first
+        assert store.derived(1, b"a", derive) is not first
+        assert calls == [partition.sizes[0], partition.sizes[0], partition.sizes[1]]
+
+    def test_without_room_it_is_tried_once(self, made):
+        dataset, *_, partition = made
+        store = Blocks(dataset, partition, np.dtype(np.float64), 1e9)
+        store.preload(np.arange(N_BLOCKS))
+        calls = []
+
+        def derive(rows):
+            calls.append(rows)
+            return np.empty(200_000_000)  # untouched, so no memory is used
+
+        for _ in range(3):
+            assert store.derived(0, b"a", derive) is None
+        assert len(calls) == 1
+        assert store.derived(0, b"c", lambda rows: None) is None
+        assert store._room > 0

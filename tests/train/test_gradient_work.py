@@ -48,7 +48,7 @@ def messages(dataset, code, partition, batch_size, dtype="float64", iteration=6,
     )
     x = np.random.default_rng(1).standard_normal(problem.n_parameters).astype(dtype)
     request = Request(wire.Kind.GRADIENT, iteration, 0, x, 0.0)
-    segments = Segments(code, problem.n_parameters, dtype, problem.layout(code.n_segments))
+    segments = Segments.of(code, problem, dtype)
     out = np.full((code.n_messages, segments.answer_length), np.nan, segments.dtype)
     costs = np.zeros(code.n_messages)
     for worker in range(code.n_workers):
@@ -61,7 +61,7 @@ def messages(dataset, code, partition, batch_size, dtype="float64", iteration=6,
     return x, out, costs
 
 
-def by_hand(X, y, x, code, partition, batch_size, iteration=6):
+def by_hand(X, y, x, code, partition, batch_size, iteration=6, order=None):
     """The same messages from the definition: encoding times the blocks' mean gradients."""
     rows, losses = softmax(x.astype(float), X, y)
     both = np.column_stack([rows, losses])
@@ -77,8 +77,9 @@ def by_hand(X, y, x, code, partition, batch_size, iteration=6):
         blocks[block] = chosen.mean(axis=0) * len(own) / partition.n_train
     # cut into segments by definition: padded with zeros, one after the other
     m, length = code.n_segments, -(-(both.shape[1] - 1) // code.n_segments)
+    order = np.arange(both.shape[1] - 1) if order is None else order
     padded = np.zeros((code.n_blocks, m * length))
-    padded[:, : both.shape[1] - 1] = blocks[:, :-1]
+    padded[:, : order.size] = blocks[:, order]
     pieces = padded.reshape(code.n_blocks, m, length).transpose(1, 0, 2).reshape(-1, length)
     encoding = code.at(iteration).encoding
     loss = encoding[:, : code.n_blocks] @ blocks[:, -1]
@@ -98,6 +99,25 @@ def test_messages_are_combinations_of_the_blocks_gradients(made, name, batch_siz
     x, got, costs = messages(dataset, code, partition, batch_size)
     expected, n_rows = by_hand(X, y, x, code, partition, batch_size)
     np.testing.assert_allclose(got, expected, rtol=1e-11, atol=1e-14)
+    np.testing.assert_array_equal(costs, n_rows)
+
+
+@pytest.mark.parametrize("room", [1e9, 100.0])
+@pytest.mark.parametrize("batch_size", [None, 24])
+@pytest.mark.parametrize("grid", ["table", "joint"])
+def test_light_messages_are_mixed_by_the_problem(made, grid, batch_size, room, monkeypatch):
+    dataset, X, y = made
+    code = codes.make("lwpd", n_workers=6, seed=2, n_segments=3, n_blocks=4, grid=grid)
+    partition = Partition(N, code.n_blocks, 0.15, 4)
+    order = problems.make(
+        "softmax", {}, n_features=D, n_classes=C, task=dataset.task, dtype=np.float64
+    ).slices(3)
+    assert order is not None
+    # the whole gradient is never computed
+    monkeypatch.setattr(problems.PROBLEMS["softmax"], "gradient", None)
+    x, got, costs = messages(dataset, code, partition, batch_size, room=room)
+    expected, n_rows = by_hand(X, y, x, code, partition, batch_size, order=order)
+    np.testing.assert_allclose(got, expected, rtol=1e-11, atol=1e-13)
     np.testing.assert_array_equal(costs, n_rows)
 
 

@@ -89,6 +89,19 @@ def test_single_precision_messages():
     assert Segments(square(2, is_complex=True), 6, np.float32).dtype == np.complex128
 
 
+@pytest.mark.parametrize(("name", "sliced"), [("lwpd", True), ("ye-abbe", False)])
+def test_segments_of_light_codes_have_a_slice_of_every_layer(name, sliced):
+    code = codes.make(name, n_workers=6, n_segments=3)
+    problem = problems.make("softmax", {}, n_features=20, n_classes=5, task="multiclass")
+    segments = Segments.of(code, problem, np.float64)
+    assert segments.sliced == sliced
+    assert segments.length == -(-problem.n_parameters // 3)
+    if sliced:
+        np.testing.assert_array_equal(segments.layout, problem.slices(3))
+    else:
+        assert segments.layout is None
+
+
 class TestParts:
     def test_proportional_blocks_share_one(self):
         direction = np.array([[0.5], [-2.0]])

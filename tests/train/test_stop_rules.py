@@ -281,7 +281,11 @@ def test_what_cannot_run_is_said_before_it_begins(job):
     for table, text in (
         ({"n_answers": 9}, "decoding.n_answers: 9 messages, but 'uncoded' on 8 workers has 8"),
         ({"n_answer": 1}, "decoding.n_answer: no such key; did you mean 'n_answers'?"),
-        ({"method": "best"}, "decoding.method: 'best' is not one of 'optimal', 'fixed'"),
+        (
+            {"method": "best"},
+            "decoding.method: 'best' is not one of 'optimal', 'fixed', 'onestep', 'kaczmarz', "
+            "'ortho', 'peel', 'kalman'",
+        ),
     ):
         with pytest.raises(ConfigError) as caught:
             mpicode.run(job(decoding=table))

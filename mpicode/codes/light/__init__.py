@@ -18,7 +18,6 @@ from .onestep import OneStep
 from .orthogonal import Orthogonal, Parity
 from .parity import Verdict, damaged
 from .peeling import Peeling
-from .rows import rows_of
 
 __all__ = [
     "DECODERS",
@@ -28,7 +27,6 @@ __all__ = [
     "Verdict",
     "damaged",
     "make",
-    "rows_of",
 ]
 
 CONTEXT = ("rows", "length")  # what `make` hands over, no user's key
@@ -47,6 +45,6 @@ def make(
 ) -> LightDecoder:
     """Build the decoder ``name``; `ConfigError` names the key that is wrong.
 
-    rows : (n_messages, n_segments), see `rows_of`      length : of a codeword
+    rows : (n_messages, n_segments)      length : of a codeword
     """
     return DECODERS.make(name, parameters, rows=rows, length=length)

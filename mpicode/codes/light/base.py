@@ -129,6 +129,9 @@ class LightDecoder(ABC):
         """How many independent rows there were since `reset`."""
         return len(self._span())
 
+    def settle(self) -> None:  # noqa: B027 (most have nothing to do)
+        """Use what was put aside, if anything was: nothing better will come."""
+
     @abstractmethod
     def known(self) -> npt.NDArray[np.bool_]:
         """Return for which segments the estimate is exact, (k,), if all codewords were."""

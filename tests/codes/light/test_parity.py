@@ -32,7 +32,7 @@ class TestDamaged:
         for wrong in range(n_rows):
             codewords = (rows @ segments).astype(dtype)
             codewords[wrong, 5] += 0.5
-            verdict = light.damaged(rows, list(codewords))
+            verdict = light.damaged(rows, list(codewords), tolerance=1e-6)
             assert not verdict.clean
             assert verdict.row == (None if alike[wrong] else wrong)
 
