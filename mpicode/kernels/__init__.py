@@ -27,6 +27,10 @@ innovate(row, codeword, gain, state) -> float
 innovate_step(row, codeword, gain, state, move, step, x) -> float
     As innovate, and ``x[u] -= step * (state[u] + move[u] * rest)`` with the state before, for the
     first columns of it, in the same pass. x: (k, n) float64, n at most size; move: (k,) float64.
+mix_slots(vectors, direction, out) -> out
+    ``out[i] = sum_u direction[u] * vectors[i, u * width:(u + 1) * width]``, width being that of
+    out. vectors: (n, at least k * width), out: (n, width), float32 or float64 alike; direction:
+    (k,) float64. Slots whose factor is 0 are not looked at; the others are summed in order.
 csr_dot(data, indices, indptr, x, out) -> out
     ``out = X @ x`` for a CSR matrix X (n_rows, n_features); x: (n_features,) or (n_features, c),
     out: (n_rows,) or (n_rows, c); data, x and out float32 or float64 alike, indices and indptr
@@ -103,6 +107,7 @@ try:
     from ._modular import modular_combine, modular_dot, modular_transpose_dot
     from ._packing import frame_energy, sphere_step
     from ._light import innovate, innovate_step
+    from ._mixing import mix_slots
     from ._packing import frame_energy, sphere_step
     from ._residuals import logistic_residual, softmax_residual
     from ._segments import combine_segments
@@ -128,6 +133,7 @@ except ImportError:
         modular_combine,
         modular_dot,
         modular_transpose_dot,
+        mix_slots,
         softmax_residual,
         sphere_step,
     )
@@ -152,6 +158,7 @@ __all__ = [
     "modular_combine",
     "modular_dot",
     "modular_transpose_dot",
+    "mix_slots",
     "softmax_residual",
     "sphere_step",
 ]

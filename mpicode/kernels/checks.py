@@ -201,6 +201,21 @@ def innovate_step(
     factor("step", step, moved.dtype)
 
 
+def mix_slots(vectors: object, direction: object, out: object) -> None:
+    """Check the arguments of `mix_slots`."""
+    target = output("out", out, _FLOATS, (2,))
+    given = array("vectors", vectors, (target.dtype.name,), (2,))
+    factors = array("direction", direction, ("float64",))
+    n_rows, width = target.shape
+    if len(given) != n_rows or given.shape[1] < factors.size * width:
+        raise ValueError(
+            f"vectors: has shape {given.shape}, but {factors.size} slots of {width} in {n_rows} "
+            f"rows are ({n_rows}, {factors.size * width})"
+        )
+    apart("vectors", given, target)
+    apart("direction", factors, target)
+
+
 def _csr(data: object, indices: object, indptr: object) -> Array:
     values = array("data", data, _FLOATS)
     columns = array("indices", indices, _INTEGERS)

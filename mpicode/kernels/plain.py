@@ -115,6 +115,22 @@ def _unforeseen(row: Array, codeword: Array, state: Array) -> Array:
     return rest
 
 
+def mix_slots(vectors: Array, direction: Array, out: Array) -> Array:
+    """Write ``sum_u direction[u] * (slot u of each row)`` into ``out``; see the package."""
+    checks.mix_slots(vectors, direction, out)
+    width = out.shape[1]
+    out[...] = 0.0
+    with np.errstate(all="ignore"):
+        for place, u in enumerate(np.flatnonzero(direction).tolist()):
+            slot = vectors[:, u * width : (u + 1) * width]
+            factor = out.dtype.type(direction[u])
+            if place:
+                out += factor * slot
+            else:
+                np.multiply(slot, factor, out=out)
+    return out
+
+
 def _matrix(data: Array, indices: Array, indptr: Array, n_features: int) -> Any:
     from scipy.sparse import csr_array
 

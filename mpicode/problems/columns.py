@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ..kernels import csr_transpose_accumulate
+from ..kernels import csr_transpose_accumulate, mix_slots
 from .base import Float, Integer, Rows
 
 # The three arrays of rows in CSR form: data, indices, indptr, which need not begin at 0.
@@ -31,18 +31,7 @@ def rows_of(entering: Entering, chunk: slice) -> Entering:
 def mixed_slots(vectors: Float, direction: npt.NDArray[np.float64], width: int) -> Float:
     """Return ``sum_u direction[u] * vectors[:, u * width:(u + 1) * width]``, (n_rows, width)."""
     out = np.empty((len(vectors), width), vectors.dtype)
-    scratch: Float | None = None
-    for u in np.flatnonzero(direction).tolist():
-        slot = vectors[:, u * width : (u + 1) * width]
-        factor = vectors.dtype.type(direction[u])
-        if scratch is None:
-            np.multiply(slot, factor, out=out)
-            scratch = np.empty_like(out)
-        else:
-            out += np.multiply(slot, factor, out=scratch)
-    if scratch is None:
-        out[...] = 0.0
-    return out
+    return mix_slots(np.ascontiguousarray(vectors), np.ascontiguousarray(direction), out)
 
 
 def mixed_columns(entering: Entering, direction: npt.NDArray[np.float64], height: int) -> Entering:

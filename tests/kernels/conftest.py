@@ -16,6 +16,7 @@ MODULES = (
     "_exchange",
     "_checksums",
     "_light",
+    "_mixing",
 )
 NAMES = (
     "combine",
@@ -31,6 +32,7 @@ NAMES = (
     "modular_combine",
     "modular_dot",
     "modular_transpose_dot",
+    "mix_slots",
     "softmax_residual",
     "frame_energy",
     "sphere_step",

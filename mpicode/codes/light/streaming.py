@@ -57,7 +57,7 @@ class LightDecoding(GradientCode):
                 f"{code.name!r} together"
             )
 
-    def light(self, length: int) -> LightDecoder:
+    def new_light(self, length: int) -> LightDecoder:
         """Return an empty light decoder for messages of this length."""
         return DECODERS.make(self._method, rows=self._rows, length=length)
 
@@ -72,7 +72,7 @@ class LightDecoding(GradientCode):
 
     def follow(self, messages: Iterable[int]) -> Matrix:
         """Return the coefficients of messages taken in in this order, (n_segments, n_messages)."""
-        decoder = self.light(self.n_messages)
+        decoder = self.new_light(self.n_messages)
         for message in messages:
             unit = np.zeros(self.n_messages)
             unit[message] = 1.0
@@ -107,7 +107,7 @@ class StreamingDecoder(Decoder):
         kept = super().add(message, payload, age)
         if kept:
             if self._light is None or self._light.length != payload.size:
-                self._light = self._decoding.light(payload.size)
+                self._light = self._decoding.new_light(payload.size)
             if is_finite(payload):
                 self._light.add(message, payload)
             else:
