@@ -46,22 +46,21 @@ class _Rest(NamedTuple):
 class _Cut:
     """How one layer is cut, and where in a segment its slice lies.
 
-    width   : columns of W in a slice of those
-    height  : rows of W in a slice of the other columns
+    height  : rows of W in a slice of those
+    width   : columns of W in a slice of the rows left over
     breadth : biases in a slice
     """
 
     def __init__(self, shape: Shape, n_segments: int, begin: int) -> None:
         self.shape = shape
-        self.width, n_others = divmod(shape.n_out, n_segments)
-        self.height = shape.n_in // n_segments if n_others else 0
+        self.height, n_others = divmod(shape.n_in, n_segments)
+        self.width = shape.n_out // n_segments if n_others else 0
         self.breadth = 0 if shape.biases is None else shape.n_out // n_segments
-        self.others = n_segments * self.width  # the first of the other columns
-        ends = np.cumsum([begin, self.breadth, self.height * n_others, self.width * shape.n_in])
-        self.biases, self.by_rows, self.by_columns = map(
-            slice, ends[:-1].tolist(), ends[1:].tolist()
-        )
-        self.end = int(ends[-1])
+        self.others: Integer = np.arange(n_segments * self.height, shape.n_in)
+        sizes = [begin, self.breadth, self.width * n_others, self.height * shape.n_out]
+        ends = np.cumsum(sizes).tolist()
+        self.biases, self.by_columns, self.by_rows = map(slice, ends[:-1], ends[1:])
+        self.end: int = ends[-1]
         self.rests: list[_Rest] = []
         none: Integer = np.empty(0, dtype=np.intp)
         self.rest_biases: tuple[Integer, Integer] = none, none  # and their places in the tail
@@ -72,9 +71,10 @@ class _Cut:
         W = shape.weights + np.arange(shape.n_in * shape.n_out).reshape(shape.n_in, shape.n_out)
         first = 0 if shape.biases is None else shape.biases
         biases = (first + np.arange(k * self.breadth)).reshape(k, -1)
-        by_rows = W[: k * self.height, self.others :].reshape(k, -1)
-        by_columns = W[:, : self.others].reshape(shape.n_in, k, self.width).swapaxes(0, 1)
-        return np.concatenate([biases, by_rows, by_columns.reshape(k, -1)], axis=1)
+        others = W[self.others, : k * self.width].reshape(self.others.size, k, self.width)
+        by_columns = others.swapaxes(0, 1).reshape(k, self.others.size * self.width)
+        by_rows = W[: k * self.height].reshape(k, self.height * shape.n_out)
+        return np.concatenate([biases, by_columns, by_rows], axis=1)
 
     def note_rests(self, tail: Integer, n_segments: int) -> None:
         """Find out which parameters of the tail are of this layer, and how to compute them."""
@@ -86,7 +86,7 @@ class _Cut:
         weight = tail - shape.weights
         mine = np.flatnonzero((weight >= 0) & (weight < shape.n_in * shape.n_out))
         row, column = np.divmod(weight[mine], shape.n_out)
-        corner = (row >= n_segments * self.height) & (column >= self.others)
+        corner = row >= n_segments * self.height
         for part in (corner, ~corner):
             if part.any():
                 rows, r = np.unique(row[part], return_inverse=True)
@@ -97,12 +97,13 @@ class _Cut:
 class Slices:
     """The parameters of layers in k segments, each with a slice of every layer.
 
-    With D (n_rows, n_out) the slopes of the losses in a layer's outputs, and X what enters it, the
-    gradient of W is X^T D. A slice of W is some of its columns, as many in each segment; so the mix
-    ``sum_u a[u] X^T D[:, slice u]`` is X^T times the mix of columns of D: one product of 1/k of the
-    size. The columns left over, if n_out is no multiple of k, are cut by rows, where columns of X
-    are mixed. What is left over of both, the tail, is few numbers, which are computed one by one.
-    Only the last segment is padded, at its end, so segments are no longer than they must be.
+    With X (n_rows, n_in) what enters a layer and D (n_rows, n_out) the slopes of the losses in its
+    outputs, the gradient of W is X^T D. A slice of W is some of its rows, as many in each segment;
+    so the mix ``sum_u a[u] X[:, slice u]^T D`` is the mix of columns of X, transposed, times D: one
+    product of 1/k of the size. The rows left over, if n_in is no multiple of k, are cut by columns,
+    where columns of D are mixed. What is left over of both, the tail, is few numbers, which are
+    computed one by one. Only the last segment is padded, at its end, so segments are no longer than
+    they must be.
 
     length : of a segment
     order  : (n_parameters,) the parameters in the order of the segments
@@ -124,7 +125,7 @@ class Slices:
         n_padding = k * self.length - n_parameters
         begin = min(end, self.length - n_padding)
         last = cuts[ordered[-1]]
-        if begin <= (last.by_columns if last.width else last.by_rows).start:
+        if begin <= (last.by_rows if last.height else last.by_columns).start:
             raise TooSmall(f"{n_parameters} parameters in {k} segments")
         sliced = np.concatenate([cuts[i].places(k) for i in ordered], axis=1)[:, :begin]
         tail = np.setdiff1d(np.arange(n_parameters), sliced, assume_unique=True)
@@ -162,12 +163,13 @@ class Mixing:
         mixed    : what `Slices.mix` gives for these rows, if that is at hand
         """
         cut, direction = self._slices.cuts[number], self._direction
-        if cut.width:
-            self._add(entering, mixed_slots(slopes, direction, cut.width), cut.by_columns)
         if cut.height:
             if mixed is None:
                 mixed = mixed_columns(entering, direction, cut.height)
-            self._add(mixed, slopes[:, cut.others :], cut.by_rows)
+            self._add(mixed, slopes, cut.by_rows)
+        if cut.width:
+            others = picked_columns(entering, cut.others)
+            self._add(others, mixed_slots(slopes, direction, cut.width), cut.by_columns)
         tail = self._tail.reshape(-1)
         for rest in cut.rests:
             product = picked_columns(entering, rest.rows).T @ slopes[:, rest.columns]
