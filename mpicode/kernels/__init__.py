@@ -104,10 +104,9 @@ try:
         raise ImportError("the plain kernels were asked for")
     from ._checksums import fletcher32
     from ._exchange import exchange_signs
-    from ._modular import modular_combine, modular_dot, modular_transpose_dot
-    from ._packing import frame_energy, sphere_step
     from ._light import innovate, innovate_step
     from ._mixing import mix_slots
+    from ._modular import modular_combine, modular_dot, modular_transpose_dot
     from ._packing import frame_energy, sphere_step
     from ._residuals import logistic_residual, softmax_residual
     from ._segments import combine_segments
@@ -130,10 +129,10 @@ except ImportError:
         innovate,
         innovate_step,
         logistic_residual,
+        mix_slots,
         modular_combine,
         modular_dot,
         modular_transpose_dot,
-        mix_slots,
         softmax_residual,
         sphere_step,
     )
@@ -155,10 +154,10 @@ __all__ = [
     "innovate",
     "innovate_step",
     "logistic_residual",
+    "mix_slots",
     "modular_combine",
     "modular_dot",
     "modular_transpose_dot",
-    "mix_slots",
     "softmax_residual",
     "sphere_step",
 ]
