@@ -66,18 +66,15 @@ class Arrivals:
         self.k = k
 
     def __call__(self) -> None:
-        if not self.decoder.accepts_stale:
-            self.decoder.seen[:] = False
-            self.decoder.reset()
+        self.reset()
         for row, codeword in enumerate(self.codewords):
             if self.x is None:
                 self.decoder.add(row, codeword)
             else:
                 self.decoder.add_and_step(row, codeword, self.x, 1e-9)
 
-    def reset_alone(self) -> None:
+    def reset(self) -> None:
         if not self.decoder.accepts_stale:
-            self.decoder.seen[:] = False
             self.decoder.reset()
 
     def bytes_moved(self, whole: bool) -> int:
@@ -123,7 +120,7 @@ def main() -> None:
             arrivals = Arrivals(name, k, length, into)
             label = f"{name}{'' if into is None else ' + step'}"
             contestants[label] = arrivals, arrivals.bytes_moved(name in ("ortho", "kalman"))
-            resets[label] = arrivals.reset_alone
+            resets[label] = arrivals.reset
     codewords = np.random.default_rng(1).standard_normal((k, length)).astype(np.float32)
     contestants["direct"] = direct(rows_of(k), codewords, x), (4 + 16 * WEIGHT) * length
 

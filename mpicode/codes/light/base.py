@@ -55,7 +55,6 @@ class LightDecoder(ABC):
         self.seen: npt.NDArray[np.bool_] = np.zeros(self.n_rows, dtype=bool)
         self.n_duplicates = 0
         self._nothing: Segments = np.empty(0, dtype=np.intp)
-        self._everything: Segments = np.arange(self.n_segments)
         self._spanned: tuple[bytes, Matrix] | None = None
 
     def add(self, row: int, codeword: Float, staleness: int = 0, variance: float = 0.0) -> Segments:
