@@ -509,5 +509,5 @@ def test_a_gradient_that_moves_is_followed(name, rows, segments):
 def test_an_unknown_decoder_is_answered_with_the_known_ones(rows):
     with pytest.raises(ConfigError, match=r"unknown decoder 'kaczmars'; did you mean 'kaczmarz'"):
         light.make("kaczmars", rows=rows, length=3)
-    with pytest.raises(ConfigError, match=r"decoder.threshhold: no such parameter of 'ortho'"):
-        light.make("ortho", {"threshhold": 1}, rows=rows, length=3)
+    with pytest.raises(ConfigError, match=r"decoder.thresh: no such parameter of 'ortho'"):
+        light.make("ortho", {"thresh": 1}, rows=rows, length=3)
