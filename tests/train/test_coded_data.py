@@ -386,6 +386,33 @@ def test_sparse_rows_are_refused(small, write_data):
         mpicode.run(small({"name": "letcc"}, data={"path": path}))
 
 
+def normalised(n_features, n_outputs):
+    """By the statistics of the batch, as in training, whatever mode the module is in."""
+    from torch import nn
+
+    batch = nn.BatchNorm1d(n_features, track_running_stats=False)
+    return nn.Sequential(batch, nn.Linear(n_features, n_outputs))
+
+
+def careless(n_features, n_outputs):
+    """Drops out in evaluation, too."""
+    from torch import nn
+
+    class Always(nn.Module):
+        def forward(self, X):
+            return nn.functional.dropout(X, training=True)
+
+    return nn.Sequential(Always(), nn.Linear(n_features, n_outputs))
+
+
+@pytest.mark.parametrize("module", ["normalised", "careless"])
+def test_a_module_that_is_not_the_same_function_of_each_row_is_refused(small, module):
+    pytest.importorskip("torch")
+    problem = {"name": "torch", "module": f"{__name__}:{module}"}
+    with pytest.raises(ConfigError, match=r"^problem\.module: .*(row that stands|than 1 value)"):
+        mpicode.run(small({"name": "letcc", "n_blocks": 4}, problem=problem))
+
+
 def test_a_gradient_of_a_higher_degree_than_it_says_is_found_out(small, monkeypatch):
     from mpicode.problems import losses
     from mpicode.problems.least_squares import LeastSquares
