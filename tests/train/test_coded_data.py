@@ -13,6 +13,7 @@ from mpicode.config import Config
 from mpicode.datasets.encode import encode_dataset
 from mpicode.datasets.mixing import Field
 from mpicode.errors import ConfigError, NotDecodable
+from mpicode.outcomes import Outcome
 from mpicode.results import read_run
 from mpicode.train.setup import build
 
@@ -233,6 +234,8 @@ def test_over_a_field_it_is_the_integer_reference_to_the_bit(small, regression, 
     assert not corrupt[:5].any()
     assert not corrupt[14:].any()
     assert not (corrupt & found.workers["arrived"]).any()
+    outcomes = found.messages["outcome"][found.messages["worker"] == 4]
+    assert np.count_nonzero(outcomes == Outcome.CORRUPT) == corrupt[:, 4].sum()
     told = [event for event in found.events if event["kind"] == "corrupt"]
     assert [event["worker"] for event in told] == [4]
 
