@@ -120,6 +120,8 @@ class Gathering:
         pool.begin(self._kind, iteration, payload, self._wanted, round)
         post = pool.now() - asked
         n_arrived, found, self._failure = 0, None, None
+        landed: list[tuple[int, float]] = []
+        corrupt = self._refused
         try:
             for answer in pool.answers(deadline):
                 worker = answer.worker
@@ -127,7 +129,7 @@ class Gathering:
                 if not refused:
                     self._kept[worker] = answer.keep()
                     n_arrived += 1
-                self._log(worker, iteration, round, Outcome.CORRUPT if refused else Outcome.USED)
+                landed.append((worker, pool.now()))
                 if n_arrived < rules.n_answers:
                     continue
                 if not rules.has_threshold:
@@ -148,6 +150,7 @@ class Gathering:
                 if found is None and self._failure is not None:
                     raise NotDecodable(f"iteration {iteration}: {self._failure}")
             if found is not None and not found.is_finite and self._refuse():
+                corrupt = self._refused
                 return None
             arrived = self._arrived
             wrong = found.corrupt if found is not None else None
@@ -158,6 +161,7 @@ class Gathering:
             decoded = pool.now() - waited
             return Gathered(found, arrived, corrupt, post, waited - began - post, decoded)
         finally:
+            self._log(landed, iteration, round, corrupt)
             for worker, slot in enumerate(self._kept):
                 if slot is not None:
                     pool.recycle(slot)
@@ -175,10 +179,16 @@ class Gathering:
     def _arrived(self) -> Bool:
         return np.array([slot is not None for slot in self._kept])
 
-    def _log(self, worker: int, iteration: int, round: int, outcome: Outcome) -> None:
-        pool = self._pool
-        if pool.log is not None:
-            pool.log(iteration, round, worker, worker, iteration, pool.now(), outcome)
+    def _log(
+        self, landed: list[tuple[int, float]], iteration: int, round: int, corrupt: Bool
+    ) -> None:
+        """Take down what came when, once it is known whose answers were wrong."""
+        log = self._pool.log
+        if log is None:
+            return
+        for worker, seconds in landed:
+            outcome = Outcome.CORRUPT if corrupt[worker] else Outcome.USED
+            log(iteration, round, worker, worker, iteration, seconds, outcome)
 
     def _check_late(
         self, iteration: int, n_arrived: int, waited: float, until: float | None

@@ -39,11 +39,7 @@ def integers(X, y):
 
 
 def test_resilience_security_and_privacy_at_once(run, config, regression, tmp_path):
-    """K = 2, degree 2, (S, A, T) = (2, 1, 1): one killed, one stopped, one that lies all along.
-
-    The files of the other workers and the plain rows cannot be read by any worker: they are opened
-    by name, and the test takes the plain rows away once the master has them open.
-    """
+    """K = 2, degree 2, (S, A, T) = (2, 1, 1): one killed, one stopped, one that lies all along."""
     path, X, y = regression
     code = {"n_blocks": 2, "degree": 2, "n_stragglers": 2, "n_corrupt": 1, "n_colluding": 1}
     made = codes.make("lagrange", n_workers=9, prime=PRIME, **code)

@@ -239,6 +239,21 @@ def test_dropped_answers_come_empty(stage, own, ask):
     assert made.pool.close() == []
 
 
+@pytest.mark.parametrize(
+    ("how", "wanted"), [("reverse", [3, 2, 1]), ("zero", [0, 0, 0]), ("same", [1, 1, 1])]
+)
+@pytest.mark.parametrize("dtype", [np.float64, np.int64, np.complex128])
+def test_a_lie_is_another_answer_of_the_same_kind(how, wanted, dtype):
+    entry = {"kind": "lie", "worker": 2, "iteration": 4, "iterations": 2, "how": how}
+    injection = make(entry)
+    for worker, iteration in itertools.product(range(N), range(8)):
+        values = np.array([1, 2, 3], dtype)
+        injection.falsify(values, worker, iteration)
+        lies = worker == 2 and iteration in (4, 5)
+        assert values.tolist() == (wanted if lies else [1, 2, 3])
+    assert not injection.corrupts
+
+
 @pytest.mark.parametrize("damage", ["payload", "nan", "header"])
 @pytest.mark.parametrize("seed", range(8))
 def test_a_damaged_message_never_gets_through(stage, ask, damage, seed):

@@ -13,6 +13,7 @@ from mpicode.config import Config
 from mpicode.datasets.encode import encode_dataset
 from mpicode.datasets.mixing import Field
 from mpicode.errors import ConfigError, NotDecodable
+from mpicode.outcomes import Outcome
 from mpicode.results import read_run
 from mpicode.train.setup import build
 
@@ -233,6 +234,8 @@ def test_over_a_field_it_is_the_integer_reference_to_the_bit(small, regression, 
     assert not corrupt[:5].any()
     assert not corrupt[14:].any()
     assert not (corrupt & found.workers["arrived"]).any()
+    outcomes = found.messages["outcome"][found.messages["worker"] == 4]
+    assert np.count_nonzero(outcomes == Outcome.CORRUPT) == corrupt[:, 4].sum()
     told = [event for event in found.events if event["kind"] == "corrupt"]
     assert [event["worker"] for event in told] == [4]
 
@@ -384,6 +387,33 @@ def test_sparse_rows_are_refused(small, write_data):
     path = write_data(sparse.csr_array(rng.standard_normal((40, 3))), rng.standard_normal(40))
     with pytest.raises(ConfigError, match=r"^data\.path: the rows are sparse"):
         mpicode.run(small({"name": "letcc"}, data={"path": path}))
+
+
+def normalised(n_features, n_outputs):
+    """By the statistics of the batch, as in training, whatever mode the module is in."""
+    from torch import nn
+
+    batch = nn.BatchNorm1d(n_features, track_running_stats=False)
+    return nn.Sequential(batch, nn.Linear(n_features, n_outputs))
+
+
+def careless(n_features, n_outputs):
+    """Drops out in evaluation, too."""
+    from torch import nn
+
+    class Always(nn.Module):
+        def forward(self, X):
+            return nn.functional.dropout(X, training=True)
+
+    return nn.Sequential(Always(), nn.Linear(n_features, n_outputs))
+
+
+@pytest.mark.parametrize("module", ["normalised", "careless"])
+def test_a_module_that_is_not_the_same_function_of_each_row_is_refused(small, module):
+    pytest.importorskip("torch")
+    problem = {"name": "torch", "module": f"{__name__}:{module}"}
+    with pytest.raises(ConfigError, match=r"^problem\.module: .*(row that stands|than 1 value)"):
+        mpicode.run(small({"name": "letcc", "n_blocks": 4}, problem=problem))
 
 
 def test_a_gradient_of_a_higher_degree_than_it_says_is_found_out(small, monkeypatch):
