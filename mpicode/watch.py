@@ -188,7 +188,9 @@ class Watch:
         return None
 
     def _start_spoilt(self) -> GaveUp | None:
-        ranks = set(_processes(str(self._status), _RANK_VARIABLE))
+        carriers = set(_processes(str(self._status), _RANK_VARIABLE))
+        # what a rank starts itself may come and go
+        ranks = {pid for pid in carriers if (parent := _parent(pid)) and parent not in carriers}
         self._seen |= ranks
         gone = self._seen - ranks
         if gone:
@@ -224,3 +226,12 @@ def _processes(status: str, also: bytes = b"") -> Iterator[int]:
             continue  # gone meanwhile, or somebody else's
         if mark in variables and (not also or any(v.startswith(also) for v in variables)):
             yield int(process.name)
+
+
+def _parent(pid: int) -> int:
+    """Return the process number of a process's parent, 0 where it is gone meanwhile."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return 0
+    return int(stat.rpartition(")")[2].split()[1])

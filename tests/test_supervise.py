@@ -275,6 +275,24 @@ def test_a_start_is_spoilt_if_mpi_ends_the_ranks_that_are_left(tmp_path):
         watch.raise_if_lost(14)
 
 
+def test_what_a_rank_starts_itself_may_end(tmp_path):
+    status = tmp_path / "status"
+    watch = Watch(status)
+    variables = {**os.environ, STATUS_VARIABLE: str(status), "OMPI_COMM_WORLD_RANK": "1"}
+    command = ["sh", "-c", f"sleep {SECONDS} & echo $!; wait; read line"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, env=variables, **pipes) as rank:
+        helper = int(rank.stdout.readline())
+        assert not watch.is_over()
+        os.kill(helper, signal.SIGKILL)
+        while alive(helper):
+            pass
+        watch.raise_if_lost(14)
+        rank.kill()
+    with pytest.raises(StartSpoilt, match="1 of the ranks died while the job started"):
+        watch.raise_if_lost(14)
+
+
 def test_what_cannot_be_started_is_named():
     with pytest.raises(ConfigError, match=r"/no/such/mpirun: cannot be started: "):
         run_job(["/no/such/mpirun"], os.environ)
