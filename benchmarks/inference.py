@@ -29,6 +29,7 @@ import argparse
 import copy
 import sys
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,15 +67,15 @@ class Result(NamedTuple):
     refused: float
 
 
-class Decoder:
+class Decoder(ABC):
     """One way to get the outputs of all images of all groups from whoever answered."""
 
     def __init__(self, n_workers: int, truth: Any) -> None:
         self.n_workers, self.truth = n_workers, truth
 
+    @abstractmethod
     def __call__(self, arrived: Any) -> Any:
         """Return the outputs, (K, groups, length)."""
-        raise NotImplementedError
 
 
 class Coded(Decoder):
