@@ -76,6 +76,8 @@ class Run:
     """Rows per iteration, over all blocks together; absent: all rows."""
     evaluate_every: int = 10
     """Iterations between evaluations on held-out data."""
+    record_every: int | None = None
+    """Messages used per iteration of an asynchronous run; absent: as many as there are workers."""
     placement: Literal["spread", "as-numbered"] = "spread"
     """Which worker has which place in the code: so that a node holds few copies of each block, or
     in the order of the ranks. On one node it is the same."""
@@ -85,6 +87,8 @@ class Run:
         _within("run.iterations", self.iterations, 0)
         _within("run.seed", self.seed, 0, below=2**63)  # the run file holds it as an integer
         _within("run.evaluate_every", self.evaluate_every, 1)
+        if self.record_every is not None:
+            _within("run.record_every", self.record_every, 1)
         if self.target_loss is not None and math.isnan(self.target_loss):
             raise ConfigError("run.target_loss: must be a number, got nan")
         for key in ("target_gradient_norm", "max_seconds"):
@@ -131,6 +135,65 @@ class Decoding:
 
 
 @dataclass(frozen=True)
+class Asynchronous:
+    """``[asynchronous]``: descent that waits for nobody, and uses every message as it comes.
+
+    A version of the parameters is what each used message makes of the one before; the age of a
+    message is how many versions there have been since the one it was computed at. A row of
+    /iterations, of which ``run.iterations`` counts the most, stands for ``run.record_every``
+    messages.
+    """
+
+    mode: Literal["direct", "memory", "sega", "round"] | None = None
+    """What a message does: a step along itself; a better estimate of the gradient, and a step along
+    that; the same, along an estimate without bias; or nothing until all of one version are enough
+    for the sum. Absent: the run is synchronous."""
+    rows: Literal["queue", "fixed"] = "queue"
+    """Messages are asked of whoever is idle, in turn; or always of their owners."""
+    decoder: str | dict[str, Any] | None = None
+    """What keeps the estimate: a name, or a table of ``name`` and parameters; absent: ``kaczmarz``
+    in ``memory``, the code's own in ``round``."""
+    max_staleness: int | None = None
+    """Oldest messages that are used, in versions; absent: 4 times the messages of the code."""
+    n_codewords: int = 1
+    """Messages asked for at once, which come one by one."""
+    messages_per_step: int = 1
+    """Messages whose mean makes one step, in ``direct`` and ``memory``."""
+    ask: Literal["at-once", "after-step"] = "at-once"
+    """When a worker that has answered is asked again: at once, or with the next step."""
+    downlink: Literal["parameters", "updates"] = "parameters"
+    """What workers are sent: the parameters, or the messages used since, which they replay."""
+    n_checks: int = 0
+    """Messages that a ``round`` waits for beyond those it needs, to find out damaged ones."""
+
+    def __post_init__(self) -> None:
+        for key in ("n_codewords", "messages_per_step"):
+            _within(f"asynchronous.{key}", getattr(self, key), 1)
+        _within("asynchronous.n_checks", self.n_checks, 0)
+        if self.max_staleness is not None:
+            _within("asynchronous.max_staleness", self.max_staleness, 0)
+        only = {
+            "decoder": ("memory", "round"),
+            "max_staleness": ("direct", "memory", "sega"),
+            "messages_per_step": ("direct", "memory"),
+            "ask": ("direct", "memory"),
+            "n_checks": ("round",),
+            "downlink": ("direct",),
+        }
+        defaults = {entry.name: entry.default for entry in dataclasses.fields(self)}
+        if self.mode is None:
+            given = [key for key in defaults if getattr(self, key) != defaults[key]]
+            if given:
+                raise ConfigError(f"asynchronous.{given[0]}: asynchronous.mode is missing")
+            return
+        for key, modes in only.items():
+            if getattr(self, key) != defaults[key] and self.mode not in modes:
+                raise ConfigError(
+                    f"asynchronous.{key}: belongs to mode {' or '.join(modes)}, not {self.mode!r}"
+                )
+
+
+@dataclass(frozen=True)
 class Faults:
     """``[faults]``: what becomes of a run that loses workers."""
 
@@ -174,10 +237,15 @@ class Virtual:
     """More workers than cores share the cores evenly."""
     cores_per_node: int = 1
     """Cores of each node."""
+    downlink_bytes_per_second: float | None = None
+    """Of what workers are sent, where that is another one than of what they send."""
 
     def __post_init__(self) -> None:
         for key in ("seconds_per_row", "latency_seconds", "bytes_per_second"):
             _within(f"virtual.{key}", getattr(self, key), 0.0, below=math.inf)
+        downlink = self.downlink_bytes_per_second
+        if downlink is not None:
+            _within("virtual.downlink_bytes_per_second", downlink, 0.0, below=math.inf)
         _within("virtual.workers_per_node", self.workers_per_node, 1)
         _within("virtual.cores_per_node", self.cores_per_node, 1)
 
@@ -286,6 +354,7 @@ class Config:
     code: Part = field(default_factory=lambda: Part("uncoded"))
     delays: Part = field(default_factory=lambda: Part("none"))
     decoding: Decoding = field(default_factory=Decoding)
+    asynchronous: Asynchronous = field(default_factory=Asynchronous)
     run: Run = field(default_factory=Run)
     faults: Faults = field(default_factory=Faults)
     wire: Wire = field(default_factory=Wire)
@@ -343,7 +412,10 @@ class Config:
         for missing in wanted:
             if missing not in records:
                 raise ConfigError(f"{missing}: table is missing")
-        return cls(**records)._resolved(Path(folder))
+        config = cls(**records)
+        if config.run.record_every is not None and config.asynchronous.mode in (None, "round"):
+            raise ConfigError("run.record_every: belongs to an asynchronous run, not one in rounds")
+        return config._resolved(Path(folder))
 
     def to_dict(self) -> dict[str, Any]:
         """Return nested tables, complete with all defaults; keys without a value are left out."""
@@ -359,6 +431,8 @@ class Config:
             tables[entry.name] = {k: v for k, v in values.items() if v is not None}
         if not tables["element"]:
             del tables["element"]
+        if self.asynchronous.mode is None:
+            del tables["asynchronous"]
         return tables
 
     def to_toml(self) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mpicode.config import (
+    Asynchronous,
     Checkpoint,
     Config,
     Data,
@@ -27,6 +28,7 @@ from mpicode.tables import override
 RECORDS = {
     "data": Data,
     "decoding": Decoding,
+    "asynchronous": Asynchronous,
     "run": Run,
     "faults": Faults,
     "wire": Wire,
@@ -90,7 +92,19 @@ seed = 9223372036854775807
 dtype = "float32"
 batch_size = 24
 evaluate_every = 1
+record_every = 3
 placement = "as-numbered"
+
+[asynchronous]
+mode = "memory"
+rows = "fixed"
+decoder = { name = "kalman", drift = 0.1 }
+max_staleness = 7
+n_codewords = 2
+messages_per_step = 3
+ask = "after-step"
+downlink = "parameters"
+n_checks = 0
 
 [faults]
 survive = false
@@ -108,6 +122,7 @@ latency_seconds = 0
 bytes_per_second = 1e9
 workers_per_node = 4
 cores_per_node = 2
+downlink_bytes_per_second = 0
 
 [output]
 path = "out/run.h5"
@@ -176,9 +191,13 @@ def test_every_table_is_read(tmp_path):
         dtype="float32",
         batch_size=24,
         evaluate_every=1,
+        record_every=3,
         placement="as-numbered",
     )
     assert config.decoding == Decoding("fixed", 9, 0.0, 1.0, False, math.inf)
+    assert config.asynchronous == Asynchronous(
+        "memory", "fixed", {"name": "kalman", "drift": 0.1}, 7, 2, 3, "after-step"
+    )
     assert config.faults == Faults(
         False,
         "stop",
@@ -190,7 +209,7 @@ def test_every_table_is_read(tmp_path):
     assert config.infer == Infer(None, str(tmp_path / "out/trained.h5"), "sample", 100, 1.0)
     assert config.field == Field(8, 9, 4.0)
     assert config.data.coded == str(tmp_path / "coded")
-    assert config.virtual == Virtual(0.0, 0.0, 1e9, 4, 2)
+    assert config.virtual == Virtual(0.0, 0.0, 1e9, 4, 2, 0.0)
     assert config.checkpoint == Checkpoint(str(tmp_path / "out/states"), 100, math.inf, 3)
     assert config.data.memory_mb == 12.0
     assert config.problem.parameters == {"l2": 1e-4, "nested": [1, [2, 3], {"deep": "é"}]}

@@ -30,7 +30,12 @@ def summary(result: Result) -> list[str]:
         f"of which waiting {wait.sum() / max(seconds.sum(), 1e-300):.0%}, "
         f"decoding {columns['decode'].sum() / max(seconds.sum(), 1e-300):.0%}"
     )
-    lines.append(f"  decoding: {_decoding(columns)}")
+    decoding = _decoding(columns)
+    if decoding:
+        lines.append(f"  decoding: {decoding}")
+    else:
+        used, stale = int(columns["n_arrived"].sum()), int(columns["n_stale"].sum())
+        lines.append(f"  messages: {used} used one by one; {stale} were of older parameters")
     divided = columns["shrinkage"][columns["shrinkage"] != 1.0]
     if divided.size:
         least, most = f"{divided.min():.4f}", f"{divided.max():.4f}"

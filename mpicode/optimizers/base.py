@@ -70,6 +70,12 @@ class Optimizer(ABC):
         self._update(x, gradient, self._step_size(self.iteration))
         self.iteration += 1
 
+    def count_step(self) -> float:
+        """Return the size of the next step, which the caller makes by itself; it counts as made."""
+        step_size = self._step_size(self.iteration)
+        self.iteration += 1
+        return step_size
+
     @abstractmethod
     def _update(self, x: Float, gradient: Float, step_size: float) -> None:
         """Do step number ``self.iteration``, in place and without allocating."""

@@ -46,19 +46,24 @@ class Assignments:
     def settle(self, workers: Sequence[int], wanted: Sequence[Numbers]) -> list[int]:
         """Assign ``wanted`` to ``workers``, all idle; return those who have a part in it."""
         for worker in workers:
-            if worker in self._untold:
-                self.tell(worker)
-            messages = wanted[worker]
-            if messages is not self._assigned[worker]:
-                if self._lags(worker) or (
-                    len(messages) and not np.array_equal(messages, self._assigned[worker])
-                ):
-                    self._assign(worker, messages)
-                self._assigned[worker] = messages
-                self.numbers[worker] = [int(message) for message in messages]
+            self.give(worker, wanted[worker])
         all_have_it = all(map(operator.is_, wanted, self._assigned))
         self._wanted = wanted if all_have_it and all(map(len, wanted)) else None
         return [worker for worker in workers if len(wanted[worker])]
+
+    def give(self, worker: int, messages: Numbers) -> None:
+        """Assign ``messages`` to a worker, who is idle; nothing is sent where it has them."""
+        if worker in self._untold:
+            self.tell(worker)
+        if messages is self._assigned[worker]:
+            return
+        if self._lags(worker) or (
+            len(messages) and not np.array_equal(messages, self._assigned[worker])
+        ):
+            self._assign(worker, messages)
+        self._assigned[worker] = messages
+        self.numbers[worker] = [int(message) for message in messages]
+        self._wanted = None
 
     def prepare(self, generation: int, workers: Sequence[int], numbers: Numbers) -> None:
         """Have ``workers`` get ready for the code that ``numbers`` stand for, once they are told.

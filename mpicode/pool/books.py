@@ -102,6 +102,10 @@ class Books(ABC):
         return self.members.hosts
 
     @abstractmethod
+    def _age(self, iteration: int, round: int, generation: int) -> int | None:
+        """Return how old an answer to such a request is by now, None where it is of no use."""
+
+    @abstractmethod
     def _ask(self, workers: Sequence[int]) -> None:
         """Send the current request to those of ``workers``, all idle, who have a part in it."""
 
@@ -193,18 +197,13 @@ class Books(ABC):
             self._take_damaged(slot, task, str(error))
             return None
         now = self._clock() - self._zero
-        current = (
-            self._open
-            and iteration == self._iteration
-            and round == self._round
-            and generation == self._assignments.generation
-        )
+        age = self._age(iteration, round, generation)
         if flags & wire.LAST:
             self._finish(worker)
         else:
             self._answered[worker] += 1
             self._transport.listen(worker)
-        if current and not dropped:
+        if age is not None and not dropped:
             if slot.n_bytes != slot.full_bytes or wire.DTYPES[dtype] != slot.values.dtype:
                 raise wire.BadMessage(
                     f"{slot.sender}: message {message} has {length} elements of "
@@ -213,9 +212,9 @@ class Books(ABC):
             self.compute_seconds[worker] = seconds
             self.delay_seconds[worker] = slept
             self.latency_seconds[worker] = now - task.posted_at
-            return _new(Answer, (worker, message, iteration, round, 0, slot.values, slot))
+            return _new(Answer, (worker, message, iteration, round, age, slot.values, slot))
         self.n_stale += not dropped
-        if current:
+        if age is not None:
             self.empty[worker] = True
         if self.log is not None:
             outcome = Outcome.DROPPED if dropped else Outcome.STALE_DROPPED

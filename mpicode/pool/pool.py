@@ -187,13 +187,8 @@ class WorkerPool(Books):
             slot = self._unread.pop()
             self._accept(slot)
             self._transport.recycle(slot)
-        if not self._n_busy:
-            return
-        for worker, task in enumerate(self._tasks):
-            if task is not None and not self._withdrawn[worker]:
-                self._withdrawn[worker] = True
-                self.n_withdrawn += 1
-                self._notify(worker, Kind.WITHDRAW, task.iteration, task.round)
+        if self._n_busy:
+            self._withdraw()
 
     def pause(self, seconds: float) -> None:
         """Take what lands between rounds, for so long at most."""
@@ -269,6 +264,13 @@ class WorkerPool(Books):
         transport.close(everyone_left=not silent)
         return silent
 
+    def _withdraw(self) -> None:
+        for worker, task in enumerate(self._tasks):
+            if task is not None and not self._withdrawn[worker]:
+                self._withdrawn[worker] = True
+                self.n_withdrawn += 1
+                self._notify(worker, Kind.WITHDRAW, task.iteration, task.round)
+
     def _notify(self, worker: int, kind: Kind, iteration: int = -1, round: int = 0) -> None:
         notice = wire.new_buffer(wire.message_bytes(0, _INT64))
         wire.pack(notice, kind, iteration=iteration, round=round, seconds=self.now())
@@ -287,6 +289,15 @@ class WorkerPool(Books):
         self.bytes_sent += len(message)
         if kind == Kind.PREPARE:
             self._transport.listen(worker)
+
+    def _age(self, iteration: int, round: int, generation: int) -> int | None:
+        current = (
+            self._open
+            and iteration == self._iteration
+            and round == self._round
+            and generation == self._assignments.generation
+        )
+        return 0 if current else None
 
     def _ask(self, workers: Sequence[int]) -> None:
         """Send the current request to those of ``workers``, all idle, who have a part in it."""

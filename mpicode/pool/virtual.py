@@ -48,6 +48,7 @@ class Costs:
     seconds_per_row : time to compute on one row of data, with a core to oneself
     latency_seconds : time from sending a message to its arrival, without its bytes
     bytes_per_second : bandwidth of each worker's link; 0 means unlimited
+    downlink_bytes_per_second : of what workers are sent; None: as what they send
     workers_per_node, cores_per_node : more workers than cores share the cores evenly
     """
 
@@ -56,15 +57,23 @@ class Costs:
     bytes_per_second: float = 0.0
     workers_per_node: int = 1
     cores_per_node: int = 1
+    downlink_bytes_per_second: float | None = None
 
     def computing(self, rows: float) -> float:
         """Seconds to compute on ``rows`` rows."""
         return rows * self.seconds_per_row * max(1.0, self.workers_per_node / self.cores_per_node)
 
     def sending(self, n_bytes: int) -> float:
-        """Seconds until a message of ``n_bytes`` has arrived."""
+        """Seconds until a message of ``n_bytes`` has arrived at the master."""
         transfer = n_bytes / self.bytes_per_second if self.bytes_per_second else 0.0
         return self.latency_seconds + transfer
+
+    def asking(self, n_bytes: int) -> float:
+        """Seconds until a message of ``n_bytes`` has arrived at a worker."""
+        bandwidth = self.downlink_bytes_per_second
+        if bandwidth is None:
+            return self.sending(n_bytes)
+        return self.latency_seconds + (n_bytes / bandwidth if bandwidth else 0.0)
 
 
 class _Worker:
@@ -216,7 +225,7 @@ class VirtualMaster:
                 state.listening = False
                 self._resume(worker, self._next_request(state))
 
-        landing = max(self._time + self._costs.sending(n_bytes), state.last_landing)
+        landing = max(self._time + self._costs.asking(n_bytes), state.last_landing)
         state.last_landing = landing
         self._at(landing - self._time, land)
 

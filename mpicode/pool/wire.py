@@ -79,6 +79,7 @@ class Kind(IntEnum):
     PREPARE = 10
     PREPARED = 11
     MAP = 12
+    UPDATE = 13
 
 
 class BadMessage(MpicodeError):

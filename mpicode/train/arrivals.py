@@ -56,6 +56,11 @@ def simulate(config: Config) -> Arrivals:
     The same pool, workers, decoder and delays as in a run, so ``mpicode run --simulate`` takes
     exactly these times.
     """
+    if config.asynchronous.mode is not None:
+        raise ConfigError(
+            f"asynchronous.mode: {config.asynchronous.mode!r} has no iterations that all wait for; "
+            "`mpicode run --simulate` takes its times"
+        )
     setup = build(config)
     if not isinstance(setup, Setup):
         setup.close()

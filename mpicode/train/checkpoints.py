@@ -36,6 +36,8 @@ class State:
     seconds   : run time at its start
     history   : columns of /iterations by name, of the iterations before it
     torn      : a step is being made, and the other fields do not fit together
+    more      : what a checkpoint had beside these, by names that begin with "asynchronous."
+    remember  : gives what checkpoints are to keep beside these, under the same names
     """
 
     x: NDArray[np.float64]
@@ -44,6 +46,8 @@ class State:
     seconds: float = 0.0
     history: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     torn: bool = False
+    more: dict[str, Any] = field(default_factory=dict)
+    remember: Callable[[], dict[str, Any]] = dict
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,33 @@ class Identity:
     created: str
     config: str
     facts: Mapping[str, Any]
+
+
+class Due:
+    """Says at the start of each iteration whether a checkpoint is to be written there.
+
+    table, iteration, seconds : how often, and where the run begins
+    """
+
+    def __init__(self, table: Table, iteration: int = 0, seconds: float = 0.0) -> None:
+        self._table = table
+        self._start = iteration
+        self._seconds = seconds
+        self._pause = table.seconds
+
+    def __call__(self, iteration: int, seconds: float, by_time: bool = True) -> bool:
+        """Return whether it is time; ``by_time``: whether time counts, not the number alone."""
+        every = self._table.every
+        by_number = every is not None and iteration % every == 0
+        late = by_time and seconds >= self._seconds + self._pause
+        if iteration <= self._start or not (by_number or late):
+            return False
+        self._seconds, self._pause = seconds, self._table.seconds
+        return True
+
+    def held_up(self, seconds: float) -> None:
+        """Take down how long the loop was held up by the last one."""
+        self._pause = max(self._table.seconds, seconds / _LARGEST_SHARE)
 
 
 class Events(Protocol):
@@ -71,8 +102,9 @@ class NoCheckpoints:
     def iteration(self, columns: Mapping[str, float]) -> None:
         """Take the numbers of an iteration, by the names of `COLUMNS`."""
 
-    def offer(self, state: State) -> None:
-        """Write a checkpoint if it is time to."""
+    def offer(self, state: State) -> bool:
+        """Write a checkpoint if it is time to; return whether it was."""
+        return False
 
     def end(self, state: State, outcome: str, complete: bool) -> None:
         """Write the last checkpoint; it is whole when this returns."""
@@ -90,6 +122,8 @@ class Checkpoints(NoCheckpoints):
     events : where to note checkpoints, None for nowhere
     say    : takes a line for the user
     start  : the state in which the run begins, or goes on after ``rows``, (iteration, columns)
+    exactly : whether one that is due by time waits too, so that when they are written follows from
+             the run's own clock
     """
 
     def __init__(
@@ -102,15 +136,16 @@ class Checkpoints(NoCheckpoints):
         say: Callable[[str], None],
         start: State,
         rows: NDArray[np.float64] | None = None,
+        exactly: bool = False,
     ) -> None:
+        self._exactly = exactly
         self._folder = folder
-        self._table = table
         self._identity = identity
         self._clock = clock
         self._events = events
         self._say = say
-        self._start = self._noted = start.iteration
-        self._due = start.seconds + table.seconds
+        self._noted = start.iteration
+        self._due = Due(table, start.iteration, start.seconds)
         self._n_rows = 0 if rows is None else len(rows)
         self._rows = np.empty((max(256, 2 * self._n_rows), len(COLUMNS)))
         if rows is not None:
@@ -126,16 +161,15 @@ class Checkpoints(NoCheckpoints):
         self._rows[self._n_rows, 1:] = [columns.get(key, value) for key, value in MISSING.items()]
         self._n_rows += 1
 
-    def offer(self, state: State) -> None:
-        """Write a checkpoint if it is time to."""
-        every = self._table.every
-        by_number = every is not None and state.iteration % every == 0
-        by_time = state.seconds >= self._due and not self._is_writing()
-        if state.iteration > self._start and (by_number or by_time):
-            began = self._clock()
-            self._write(state, "running", False)
-            held_up = self._clock() - began
-            self._due = state.seconds + max(self._table.seconds, held_up / _LARGEST_SHARE)
+    def offer(self, state: State) -> bool:
+        """Write a checkpoint if it is time to; return whether it was."""
+        waits = self._exactly or not self._is_writing()
+        if not self._due(state.iteration, state.seconds, by_time=waits):
+            return False
+        began = self._clock()
+        self._write(state, "running", False)
+        self._due.held_up(self._clock() - began)
+        return True
 
     def end(self, state: State, outcome: str, complete: bool) -> None:
         """Write the last checkpoint; it is whole when this returns."""
@@ -158,7 +192,7 @@ class Checkpoints(NoCheckpoints):
                 iteration=state.iteration,
                 seconds=state.seconds,
                 parameters=state.x,
-                optimizer=state.optimizer.state(copy=False),
+                optimizer={**state.optimizer.state(copy=False), **state.remember()},
                 rows=self._rows[: self._n_rows],
                 complete=complete,
                 outcome=outcome,

@@ -31,6 +31,9 @@ class GradientWork:
     The weights also carry 1 / n_train, and for a mini-batch the block's share of the rows over the
     slots drawn, so that the sum of all blocks is the mean over the training rows (or an unbiased
     estimate of it).
+
+    plain_loss : the loss behind a message is that of its blocks, whatever segments it has; such
+                 messages are used one by one
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class GradientWork:
         blocks: Blocks,
         partition: Partition,
         batch_size: int | None,
+        plain_loss: bool = False,
     ) -> None:
         self.answer_length = segments.answer_length
         self.dtype = segments.dtype
@@ -51,6 +55,7 @@ class GradientWork:
         self._blocks = blocks
         self._partition = partition
         self._batch_size = batch_size
+        self._plain_loss = plain_loss
         self._parts = Parts(code)
         self._weights: dict[tuple[float, int], NDArray[Any]] = {}
         # with one real segment the gradient is the message
@@ -98,7 +103,7 @@ class GradientWork:
                     )
                 else:
                     loss += self._problem.gradient(request.payload, rows, weights, gradient)
-                out[-1] = before + part.direction[0] * loss
+                out[-1] = before + (1.0 if self._plain_loss else part.direction[0]) * loss
                 yield len(rows.y)
         if whole is not None:
             self._segments.fold(part.direction, whole, out[:-1], add)

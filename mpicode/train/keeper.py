@@ -81,9 +81,11 @@ class Keeper:
             return State(self._setup.initial(), optimizer)
         checkpoint = self._from.checkpoint
         n = checkpoint.iteration
-        optimizer.restore(checkpoint.optimizer)
+        more = {k: v for k, v in checkpoint.optimizer.items() if "." in k}
+        optimizer.restore({k: v for k, v in checkpoint.optimizer.items() if k not in more})
+        history = checkpoint.history(n)
         return State(
-            checkpoint.parameters.copy(), optimizer, n, checkpoint.seconds, checkpoint.history(n)
+            checkpoint.parameters.copy(), optimizer, n, checkpoint.seconds, history, more=more
         )
 
     @cached_property
@@ -166,8 +168,9 @@ class Keeper:
             self._folder.adopt(self._from.path)
             rows = self._from.checkpoint.rows[: self.state.iteration]
         return Checkpoints(
-            self._folder, config.checkpoint, identity, clock, writer, self._say, self.state, rows
-        )
+            self._folder, config.checkpoint, identity, clock, writer, self._say, self.state, rows,
+            exactly=self._facts["clock"] == "virtual",
+        )  # fmt: skip
 
 
 def _same_code(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from ..config import Run
 from ..errors import GaveUp, Stopped
 from ..pool import WorkerPool
-from ..problems import Problem
+from ..pool.books import Log
 from .checkpoints import NoCheckpoints, State
-from .round import Gradient, Interrupted, OutOfTime
+from .round import Interrupted, OutOfTime, Round
 
 
 class Recorder(Protocol):
@@ -28,6 +28,41 @@ class Recorder(Protocol):
 
     def iteration(self, columns: Mapping[str, float], workers: Mapping[str, Any]) -> None:
         """Take one iteration's number and columns, and arrays (n_workers,) by name."""
+
+
+class Strategy(Protocol):
+    """Whom to ask what, and when to step: what is different about ways to descend.
+
+    It has the `State` whose parameters and optimizer it brings along.
+    """
+
+    def gather(self, iteration: int, until: float | None) -> Round:
+        """Do one iteration up to its step, or with all steps that there are in it.
+
+        Raises `OutOfTime` when it cannot end by ``until`` (run time, s), `Interrupted` when it was
+        told to stop waiting, and `GaveUp` when it cannot go on.
+        """
+
+    def measure(self, done: Round) -> tuple[float, float]:
+        """Return the L2 term and the norm of the gradient of an iteration in which answers came."""
+
+    def answer(self) -> NDArray[np.float64]:
+        """Return the parameters that the loss of the last iteration belongs to, to be kept."""
+
+    def step(self, done: Round) -> None:
+        """Make the step that was left to do."""
+
+    def kept(self) -> None:
+        """Take note that the state has just been written to a checkpoint."""
+
+    def log(self, record: Log) -> Log:
+        """Return what the pool is to call for messages it drops, so that ``record`` is right."""
+
+    def go_through(self, iteration: int) -> None:
+        """Let the time of one iteration pass, which was done before the run was interrupted."""
+
+    def begin(self) -> None:
+        """Forget how the time passed that `go_through` let pass."""
 
 
 @dataclass
@@ -88,8 +123,7 @@ MOST_EMPTY = 100
 @np.errstate(over="ignore", invalid="ignore")
 def train(
     pool: WorkerPool,
-    gradient: Gradient,
-    problem: Problem,
+    strategy: Strategy,
     state: State,
     run: Run,
     evaluate: Evaluate | None,
@@ -115,7 +149,8 @@ def train(
     try:
         for iteration in range(begun, run.iterations):
             state.iteration, state.seconds = iteration, pool.now()
-            checkpoints.offer(state)
+            if checkpoints.offer(state):
+                strategy.kept()
             if pool.interrupted():
                 # answers may come so fast that no wait ever has to ask
                 raise Interrupted
@@ -124,7 +159,7 @@ def train(
                 raise OutOfTime
             sent, received = pool.bytes_sent, pool.bytes_received
             try:
-                done = gradient(x, iteration, run.max_seconds)
+                done = strategy.gather(iteration, run.max_seconds)
             finally:
                 _tell_changes(pool, iteration, recorders)
             decoded = pool.now()
@@ -133,14 +168,13 @@ def train(
             due = iteration % run.evaluate_every == 0 or iteration == run.iterations - 1
             if done.n_arrived:
                 n_empty = 0
-                penalty = problem.regularise(x, done.gradient)
+                penalty, norm = strategy.measure(done)
                 loss += penalty
-                norm = float(np.linalg.norm(done.gradient))
                 # an estimate may be missing, but not be infinite
                 known = np.isfinite(loss) or (true_loss is not None and np.isnan(loss))
                 if not (known and np.isfinite(norm)):
                     raise _diverged(iteration, f"loss {loss} and gradient norm {norm}")
-                good[:] = optimizer.answer(x)
+                good[:] = strategy.answer()
                 if true_loss is not None:
                     estimated, loss = loss, true_loss(x) + penalty if due else np.nan
                     apart = pool.now() - decoded
@@ -148,10 +182,10 @@ def train(
                 stepped = reason is None
             else:
                 n_empty += 1
-                _keep(good, optimizer.answer(x), iteration)
+                _keep(good, strategy.answer(), iteration)
             state.torn = stepped
             if stepped:
-                optimizer.step(x, done.gradient)
+                strategy.step(done)
             ended = pool.now()
             columns = {
                 "loss": loss,

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..pool import Kind, Work, WorkerPool
+from ..pool import Kind, Stream, Work, WorkerPool
 from ..pool.worker import Renew
+from .asynchronous.rounds import Rounds
+from .asynchronous.strategy import Asynchronous
+from .checkpoints import State
 from .coded_data import CodedData
 from .coded_gradient import CodedGradient
 from .common import Common
@@ -14,10 +17,12 @@ from .data_checks import check_function
 from .data_rules import check_stability
 from .data_setup import DataSetup
 from .gathering import Gathering
+from .loop import Strategy
 from .placement import place
 from .restoration import Restoration, Scheme, shrinkage_for
-from .round import Gradient
 from .setup import Setup
+from .shrinkage import Shrinkage
+from .synchronous import Synchronous
 from .works import Works
 
 Record = Callable[[Mapping[str, Any], int], None]
@@ -27,20 +32,21 @@ MakeWork = Callable[[int], Work]
 class Conduct(NamedTuple):
     """What the master of one run has.
 
-    gradient  : calls the workers
+    strategy  : whom to ask what, and when to step
     arrays    : returns what a run file keeps of the code at work
     record_by : says who is to be called with the arrays of each further code, and the iteration it
                 begins with
     shrinkage : what sums that are not exact are divided by
     """
 
-    gradient: Gradient
+    strategy: Strategy
     arrays: Callable[[], dict[str, Any]]
     record_by: Callable[[Record], None]
     shrinkage: float = 1.0
 
 
-Method = Callable[[WorkerPool], Conduct]
+Method = Callable[[WorkerPool, State, bool], Conduct]
+"""Of pool, state, and whether a checkpoint gives up what is under way; see `Asynchronous`."""
 
 
 def method_for(setup: Common, nodes: Sequence[str]) -> Method:
@@ -54,14 +60,27 @@ def method_for(setup: Common, nodes: Sequence[str]) -> Method:
     if isinstance(setup, DataSetup):
         check_stability(setup.rules, setup.dtype, setup.config.decoding.max_error)
         check_function(setup)
-        return lambda pool: _by_data(setup, pool)
+        return lambda pool, state, empties: _by_data(setup, pool, state)
     assert isinstance(setup, Setup)
     workers = place(setup.config, setup.code, nodes)
+    if setup.config.asynchronous.mode is not None:
+        scheme = Scheme(setup, Shrinkage(), workers)
+        return lambda pool, state, empties: _one_by_one(scheme, pool, state, empties)
     scheme = Scheme(setup, shrinkage_for(setup), workers)
-    return lambda pool: _by_gradients(scheme, pool, nodes)
+    return lambda pool, state, empties: _by_gradients(scheme, pool, nodes, state)
 
 
-def _by_gradients(scheme: Scheme, pool: WorkerPool, nodes: Sequence[str]) -> Conduct:
+def _one_by_one(scheme: Scheme, pool: WorkerPool, state: State, empties: bool) -> Conduct:
+    assert isinstance(pool, Stream)
+    strategy: Strategy
+    if scheme.setup.config.asynchronous.mode == "round":
+        strategy = Rounds(pool, scheme.setup, scheme.workers, state)
+    else:
+        strategy = Asynchronous(pool, scheme.setup, scheme.workers, state, empties)
+    return Conduct(strategy, scheme.arrays, lambda record: None)
+
+
+def _by_gradients(scheme: Scheme, pool: WorkerPool, nodes: Sequence[str], state: State) -> Conduct:
     setup, shrinkage = scheme.setup, scheme.shrinkage
     when_lost = setup.config.faults.when_lost
     restoration = Restoration(scheme, pool, nodes) if when_lost == "restore" else None
@@ -77,13 +96,15 @@ def _by_gradients(scheme: Scheme, pool: WorkerPool, nodes: Sequence[str]) -> Con
         if restoration is not None:
             restoration.record = record
 
-    return Conduct(gradient, arrays, record_by, shrinkage.stopped)
+    strategy = Synchronous(gradient, setup.problem, state)
+    return Conduct(strategy, arrays, record_by, shrinkage.stopped)
 
 
-def _by_data(setup: DataSetup, pool: WorkerPool) -> Conduct:
+def _by_data(setup: DataSetup, pool: WorkerPool, state: State) -> Conduct:
     gather = Gathering(pool, setup.rules, Kind.GRADIENT, setup.config.faults.when_lost)
     gradient = CodedData(gather, setup.rules, setup.arithmetic, setup.slots, setup.problem)
-    return Conduct(gradient, lambda: {"storage": setup.code.storage}, lambda record: None)
+    strategy = Synchronous(gradient, setup.problem, state)
+    return Conduct(strategy, lambda: {"storage": setup.code.storage}, lambda record: None)
 
 
 def works_of(setup: Common, nodes: Sequence[str]) -> tuple[MakeWork, Renew | None]:

@@ -14,11 +14,13 @@ from typing import Any, TypeVar, cast
 
 from numpy.typing import NDArray
 
+from ..config import Checkpoint
 from ..pool import WorkerPool
 from ..problems import Problem, Rows
-from .checkpoints import State
+from .checkpoints import Due, State
 from .common import Common
-from .round import Gradient, Interrupted
+from .loop import Strategy
+from .round import Interrupted
 
 
 class Paced:
@@ -47,11 +49,20 @@ def pace(setup: S) -> tuple[S, Paced]:
     return dataclasses.replace(setup, problem=cast(Problem, problem)), problem
 
 
-def go_through(pool: WorkerPool, gradient: Gradient, problem: Paced, state: State) -> None:
-    """Let the time of the iterations before ``state`` pass; from then on gradients are computed."""
+def go_through(
+    pool: WorkerPool, strategy: Strategy, problem: Paced, state: State, table: Checkpoint
+) -> None:
+    """Let the time of the iterations before ``state`` pass; from then on gradients are computed.
+
+    table : when checkpoints were written
+    """
+    due = Due(table)
     with contextlib.suppress(Interrupted):
         for iteration in range(state.iteration):
             if pool.interrupted():
                 break
-            gradient(state.x, iteration)
+            if due(iteration, pool.now()):
+                strategy.kept()
+            strategy.go_through(iteration)
+    strategy.begin()
     problem.computing = True

@@ -23,7 +23,7 @@ from .common import Common
 _FIXED = ("seed", "dtype", "batch_size")
 # Tables that the times under the virtual clock follow from, beside what must be as it was; and keys
 # of ``run``.
-_TIMING = ("delays", "virtual", "decoding", "faults", "wire")
+_TIMING = ("delays", "virtual", "decoding", "asynchronous", "faults", "wire")
 _PLACING = ("n_workers", "placement")
 
 
@@ -68,7 +68,17 @@ def facts(setup: Common) -> dict[str, Any]:
         "run.n_workers": run.n_workers,
         "n_blocks": setup.code.n_blocks,
         "encoding": _hash(setup.code),
+        **_asynchronous(config),
     }
+
+
+def _asynchronous(config: Config) -> dict[str, Any]:
+    """Return what the memory of an asynchronous run hangs on; nothing for a synchronous one."""
+    table = config.asynchronous
+    if table.mode is None:
+        return {}
+    keys = ("mode", "decoder", "messages_per_step")
+    return {f"asynchronous.{key}": getattr(table, key) for key in keys}
 
 
 def _part(table: str, part: Part, made: type) -> dict[str, Any]:
@@ -187,7 +197,7 @@ def same_times(config: Config, facts: Mapping[str, Any], checkpoint: Checkpoint)
     ours, theirs = config.to_dict(), _config_of(checkpoint)
     return (
         checkpoint.identity.get("clock") == facts["clock"] == "virtual"
-        and all(ours[name] == theirs.get(name) for name in _TIMING)
+        and all(ours.get(name) == theirs.get(name) for name in _TIMING)
         and all(ours["run"][key] == theirs["run"].get(key, ours["run"][key]) for key in _PLACING)
         and ours["data"].get("memory_mb") == theirs["data"].get("memory_mb")
     )

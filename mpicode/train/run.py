@@ -14,7 +14,7 @@ from .. import kernels
 from ..config import Config
 from ..errors import ConfigError, MpicodeError
 from ..facts import blas, job
-from ..pool import Work, WorkerPool, largest_answer, wire, worker_loop
+from ..pool import Stream, Work, WorkerPool, largest_answer, wire, worker_loop
 from ..pool.transport import Transport
 from ..pool.virtual import VirtualMaster
 from ..pool.worker import Renew
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 # What the others may take to leave: a delay that has begun is served to its end, but after an error
 # every rank is to be gone within 5 s.
 _GRACE_SECONDS = 5.0
+_VIRTUAL = "virtual clock"
 _GRACE_SECONDS_AFTER_ERROR = 3.0
 
 
@@ -109,7 +110,7 @@ def _run_virtual(config: Config, hooks: _Hooks) -> Result:
         )
         transport.interrupted = hooks.interrupted
         pool = _pool(setup, transport)
-        return _master(setup, method, pool, "virtual clock", hooks, keeper, paced)
+        return _master(setup, method, pool, _VIRTUAL, hooks, keeper, paced)
 
 
 def _run_mpi(config: Config, comm: Intracomm, hooks: _Hooks) -> Result | None:
@@ -156,7 +157,8 @@ def _run_mpi(config: Config, comm: Intracomm, hooks: _Hooks) -> Result | None:
 
 def _pool(setup: Common, transport: Transport) -> WorkerPool:
     faults = setup.config.faults
-    return WorkerPool(
+    make = WorkerPool if setup.config.asynchronous.mode is None else Stream
+    return make(
         transport,
         payload_length=setup.wiring.request_length,
         dtype=setup.wiring.request_dtype,
@@ -223,13 +225,13 @@ def _master(
         return keeper.finished
     recorders = hooks.recorders
     state = keeper.state
-    conduct = method(pool)
-    gradient = conduct.gradient
     writer = None
     try:
+        conduct = method(pool, state, mpi == _VIRTUAL)
+        strategy = conduct.strategy
         pool.start(0.0 if paced else state.seconds)
         if paced:
-            go_through(pool, gradient, paced, state)
+            go_through(pool, strategy, paced, state, config.checkpoint)
             pool.members.take_changes()  # those the run file knows
             keeper.check_time(pool.now())
         if config.output.path is not None:
@@ -245,15 +247,14 @@ def _master(
             }
             writer = keeper.run_file(config.output.path, attrs, conduct.arrays(), pool.n_workers)
             conduct.record_by(writer.code)
-            pool.log = writer.message
+            pool.log = strategy.log(writer.message)
             recorders = [writer, *recorders]
             if setup.faults is not None and setup.faults.disk_full_at is not None:
                 recorders.append(FullDisk(writer.part, setup.faults.disk_full_at))
         checkpoints = keeper.checkpoints(pool.now, writer)
         result = train(
             pool,
-            gradient,
-            setup.problem,
+            strategy,
             state,
             config.run,
             _evaluator(setup) if setup.has_test else None,

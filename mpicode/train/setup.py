@@ -19,6 +19,7 @@ from ..pool.delays import Delay
 from ..pool.faults import Injection
 from ..problems import Rows
 from ..results import read_run
+from .asynchronous.parameters import check
 from .blocks import Blocks, all_rows, held_out
 from .common import Common, Wiring, problem_for
 from .data_setup import data_setup
@@ -44,7 +45,12 @@ class Setup(Common):
         """What crosses the wire."""
         answer = self.segments.answer_length, self.segments.dtype
         n_numbers = max(self.code.n_messages, self.config.run.n_workers + PLAN_HEAD)
-        return Wiring(self.problem.n_parameters, self.dtype, *answer, n_numbers)
+        if self.config.asynchronous.downlink == "updates":
+            # parameters go behind the number of steps, in double precision
+            asked = self.problem.n_parameters + 1, np.dtype(np.float64)
+        else:
+            asked = self.problem.n_parameters, self.dtype
+        return Wiring(*asked, *answer, n_numbers)
 
     @property
     def fingerprint(self) -> str:
@@ -68,6 +74,7 @@ class Setup(Common):
             blocks,
             self.partition,
             self.config.run.batch_size,
+            plain_loss=self.config.asynchronous.mode is not None,
         )
 
     @property
@@ -151,6 +158,13 @@ def _build(config: Config, worker: int | None, opened: contextlib.ExitStack) -> 
         test = opened.enter_context(_open_test(config.data.test, dataset))
         setup = dataclasses.replace(setup, test=test)
     setup.optimizer()
+    if config.asynchronous.mode is not None:
+        if not isinstance(setup, Setup):
+            raise ConfigError(
+                f"asynchronous.mode: {code.name!r} is a code over the data, whose answers are of "
+                "use only together"
+            )
+        check(setup)
     return setup
 
 

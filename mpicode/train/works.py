@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..datasets import open_dataset
+from ..pool import Work
 from ..pool.background import Cancelled
+from .asynchronous.replay import Replayed
 from .gradient_work import GradientWork
 from .plan import Plan
 from .renewal import renew
@@ -32,9 +34,12 @@ class Works:
         self._blocks = setup.blocks()
         self._plan: list[int] = []
 
-    def first(self, worker: int) -> GradientWork:
+    def first(self, worker: int) -> Work:
         """Return what ``worker`` computes as long as nobody is lost."""
-        return self._setup.work(self._workers.index(worker), self._blocks)
+        work = self._setup.work(self._workers.index(worker), self._blocks)
+        if self._setup.config.asynchronous.mode is not None:
+            return Replayed(work, self._setup)
+        return work
 
     def renewed(
         self, worker: int, numbers: NDArray[np.integer[Any]], cancelled: Cancelled

@@ -32,4 +32,5 @@ def costs(config: Config) -> Costs:
         virtual.bytes_per_second,
         virtual.workers_per_node,
         virtual.cores_per_node,
+        virtual.downlink_bytes_per_second,
     )

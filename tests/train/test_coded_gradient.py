@@ -15,6 +15,7 @@ from mpicode.train.checkpoints import NoCheckpoints, State
 from mpicode.train.coded_gradient import CodedGradient
 from mpicode.train.loop import train
 from mpicode.train.segments import Segments
+from mpicode.train.synchronous import Synchronous
 
 
 class Zero:
@@ -69,7 +70,9 @@ def test_a_run_that_cannot_decode_gives_up():
     problem = problems.make("least-squares", {}, n_features=2, task="regression")
     optimizer = optimizers.make("gradient-descent", {"step_size": 1.0}, n_parameters=3)
     state = State(np.ones(3), optimizer)
-    result = train(pool, gradient, problem, state, Run(), None, [], NoCheckpoints())
+    result = train(
+        pool, Synchronous(gradient, problem, state), state, Run(), None, [], NoCheckpoints()
+    )
     assert isinstance(result.error, NotDecodable)
     assert not result.complete
     assert result.outcome.startswith("iteration 0: 3 of 3 messages arrived")
@@ -105,5 +108,7 @@ def test_an_interrupt_where_no_wait_has_to_ask():
     problem = problems.make("least-squares", {}, n_features=2, task="regression")
     optimizer = optimizers.make("gradient-descent", {"step_size": 1.0}, n_parameters=3)
     state = State(np.ones(3), optimizer)
-    result = train(pool, gradient, problem, state, Run(), None, [Watch()], NoCheckpoints())
+    result = train(
+        pool, Synchronous(gradient, problem, state), state, Run(), None, [Watch()], NoCheckpoints()
+    )
     assert (result.outcome, result.n_iterations) == ("interrupted", 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -140,6 +141,20 @@ class LightDecoder(ABC):
         self.state[:] = 0.0
         self.seen[:] = False
         self.n_duplicates = 0
+
+    def memory(self) -> dict[str, Matrix]:
+        """Return what the decoder goes on from, only to be read; for those that take stale ones."""
+        return {"estimate": self.estimate()}
+
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        """Go on from a `memory`; `DataError` if it is not one of this decoder and these rows."""
+        own = self.memory()
+        for key, array in own.items():
+            found = np.shape(memory[key]) if key in memory else "none"
+            if found != array.shape:
+                raise DataError(f"decoder memory: {key!r} is {found}, wants {array.shape}")
+        for key, array in own.items():
+            array[...] = memory[key]
 
     def _span(self) -> Matrix:
         """Return an orthonormal basis of the rows seen, (rank, k)."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -69,6 +72,15 @@ class Kalman(Correcting):
     def known(self) -> npt.NDArray[np.bool_]:
         """Return for which segments no doubt is left."""
         return np.asarray(self.covariance.diagonal() < KNOWN)
+
+    def memory(self) -> dict[str, Matrix]:
+        """Return estimate and covariance."""
+        return {**super().memory(), "covariance": self.covariance}
+
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        """Go on from a `memory`."""
+        super().recall(memory)
+        self._n_codewords = 1
 
     def reset(self) -> None:
         """Forget everything."""

@@ -1,0 +1,309 @@
+"""What an arrival costs the master, and what short messages buy where the uplink is slow.
+
+cost   one message of ``direct`` and of ``memory``, decoder and step, against one pass over as much
+       memory as it must touch (a copy), and that copy against itself: the noise
+time   under the virtual clock, every worker with a link of so many bytes per second: time until the
+       training loss is at a target, of light messages, single blocks, and asynchronous full
+       gradients, all on all the data (the same load); each at its best step size of the same grid
+wire   under mpirun, a worker that answers at once: one arrival (sweep, decoder, step, snapshot,
+       request) against a bare loop of Irecv and Isend of the same bytes, which takes turns with it
+
+Usage: python benchmarks/asynchronous.py [cost] [time] [wire] [--sizes 100000 1000000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).parents[1]
+K = 16
+N_WORKERS = 8
+
+
+def quartiles(values) -> str:
+    low, middle, high = np.percentile(values, [25, 50, 75])
+    return f"{middle:.3g} [{low:.3g}, {high:.3g}]"
+
+
+def descents(size):
+    """Return {mode: (descent, numbers it must touch per message)} on ``size`` parameters."""
+    from mpicode import codes, optimizers
+    from mpicode.codes import light
+    from mpicode.train.asynchronous.descents import Direct, Memory
+    from mpicode.train.asynchronous.light import light_messages
+
+    code = codes.make("lwpd", n_workers=N_WORKERS, n_segments=K)
+    length = -(-size // K)
+    weight = int((code.rows != 0).sum(axis=1).max())
+
+    def arguments():
+        optimizer = optimizers.make(
+            "gradient-descent", {"step_size": 1e-9}, n_parameters=K * length
+        )
+        return np.zeros((K, length)), K * length, light_messages(code), optimizer, None, 1
+
+    decoder = light.make("kaczmarz", rows=code.encoding.toarray(), length=length)
+    return (
+        code.n_messages,
+        length,
+        {
+            "direct": (Direct(*arguments()), (1 + 2 * weight) * length),
+            "memory": (Memory(*arguments(), decoder=decoder), (1 + 3 * K + weight) * length),
+        },
+    )
+
+
+def cost(sizes, turns=30) -> None:
+    for size in sizes:
+        n_messages, length, modes = descents(size)
+        codeword = np.random.default_rng(0).standard_normal(length)
+        for mode, (descent, numbers) in modes.items():
+            source, target = np.ones(numbers // 2), np.ones(numbers // 2)
+
+            def pass_over(source=source, target=target):
+                np.copyto(target, source)
+
+            def message(descent=descent, n_messages=n_messages, codeword=codeword):
+                for number in range(n_messages):
+                    descent.take(number, codeword, 0)
+
+            taken = {"message": [], "pass": [], "again": []}
+            jobs = {"message": (message, n_messages), "pass": (pass_over, 1)}
+            jobs["again"] = jobs["pass"]
+            for _ in range(turns):
+                for name, (job, count) in jobs.items():
+                    repeats = max(1, int(2e6 / numbers)) if count == 1 else 1
+                    began = time.perf_counter()
+                    for _ in range(repeats):
+                        job()
+                    taken[name].append((time.perf_counter() - began) / repeats / count)
+            times = {name: np.array(values) for name, values in taken.items()}
+            ratio = quartiles(times["message"] / times["pass"])
+            noise = quartiles(times["again"] / times["pass"])
+            print(
+                f"cost {size:8d} {mode:7s} {1e6 * np.median(times['message']):9.1f} us each, "
+                f"/ one pass {ratio}; pass / pass {noise}",
+                flush=True,
+            )
+
+
+def configuration(name, step_size, bandwidth, downlink, seed, target):
+    """Return the tables of a run until ``target``, whose code is called ``name``."""
+    code = {
+        "lwpd": {"name": "lwpd", "n_segments": K},
+        "single blocks": {"name": "lwpd", "n_segments": K, "variant": "identity"},
+        "full gradients": {"name": "lwpd", "n_segments": 1, "n_messages": N_WORKERS, "weight": 1},
+    }[name]
+    return {
+        "data": {"path": str(ROOT / "data" / "digits.h5")},
+        "problem": {"name": "mlp", "hidden": [64]},
+        "optimizer": {"name": "gradient-descent", "step_size": step_size},
+        "code": code,
+        "run": {
+            "n_workers": N_WORKERS, "iterations": 4000, "seed": seed, "target_loss": target,
+            "batch_size": 256, "record_every": 1 if code["n_segments"] == 1 else 4,
+        },
+        "asynchronous": {"mode": "direct"},
+        "delays": {"name": "shifted-exponential", "shift": 1e-4, "mean": 3e-4},
+        "virtual": {
+            "bytes_per_second": bandwidth, "downlink_bytes_per_second": downlink,
+            "seconds_per_row": 1e-6,
+        },
+    }  # fmt: skip
+
+
+def time_to_target(target, seeds, bandwidths, steps) -> None:
+    """Print the virtual seconds to the target, and the bytes of the uplink until then.
+
+    Either both ways have the bandwidth, and updates are relayed; or the uplink alone has it.
+    """
+    import mpicode
+
+    for bandwidth in bandwidths:
+        said = f"{bandwidth / 1e6:g} MB/s" if bandwidth else "unlimited"
+        for name in ("full gradients", "single blocks", "lwpd"):
+            for sent, downlink in (("updates", bandwidth), ("parameters", 0.0)):
+                found = []
+                for step_size in steps:
+                    seconds, uplink = [], []
+                    for seed in range(seeds):
+                        tables = configuration(name, step_size, bandwidth, downlink, seed, target)
+                        tables["asynchronous"]["downlink"] = sent
+                        result = mpicode.run(tables)
+                        reached = result.outcome.startswith("target")
+                        ended = result.history["started"][-1] if reached else np.inf
+                        seconds.append(ended)
+                        uplink.append(result.history["bytes_received"].sum() / 1e6)
+                    found.append((np.median(seconds), step_size, seconds, np.median(uplink)))
+                middle, step_size, seconds, uplink = min(found)
+                limit = "unlimited" if downlink == 0.0 else said
+                print(
+                    f"time {said:10s} {name:15s} downlink {limit:9s} step {step_size:<4g} "
+                    f"{middle:7.3f} s {np.round(sorted(seconds), 3)}, uplink {uplink:.2f} MB",
+                    flush=True,
+                )
+
+
+class Answering:
+    """Work that is done at once; told to, it runs a worker's end of the bare loop first."""
+
+    load = 1.0
+
+    def __init__(self, comm, size, length):
+        self.comm, self.x = comm, np.zeros(size)
+        self.answer_length, self.dtype = length + 1, np.dtype(np.float64)
+        self.answer = np.ones(length + 1)
+
+    def compute(self, request, message, out):
+        out[:] = 1e-3
+        if request.iteration < 0:
+            from mpi4py import MPI
+
+            while True:
+                MPI.Request.Waitall([self.comm.Irecv([self.x, MPI.DOUBLE], 0, 1)])
+                if self.x[0] < 0:
+                    break
+                MPI.Request.Waitall([self.comm.Isend([self.answer, MPI.DOUBLE], 0, 2)])
+        return ()
+
+
+def bare(comm, size, length, count) -> float:
+    """Return the seconds per message of a loop that asks whoever has answered again."""
+    from mpi4py import MPI
+
+    n = comm.size - 1
+    x, received = np.zeros(size), np.zeros((n, length + 1))
+    stop = np.full(size, -1.0)
+
+    def receive(w):
+        return comm.Irecv([received[w], MPI.DOUBLE], w + 1, 2)
+
+    waiting = [receive(w) for w in range(n)]
+    sending = [comm.Isend([x, MPI.DOUBLE], w + 1, 1) for w in range(n)]
+    done, began = 0, time.perf_counter()
+    while done < count:
+        for w in MPI.Request.Waitsome(waiting):
+            done += 1
+            sending[w].Wait()
+            waiting[w] = receive(w)
+            sending[w] = comm.Isend([x, MPI.DOUBLE], w + 1, 1)
+    took = time.perf_counter() - began
+    MPI.Request.Waitall(waiting)
+    MPI.Request.Waitall(sending)
+    for w in range(n):
+        comm.Send([stop, MPI.DOUBLE], w + 1, 1)
+    return took / done
+
+
+def measure(comm, size, count, turns) -> None:
+    from mpicode.pool import Kind, Stream, largest_answer, mpi, worker_loop
+    from mpicode.pool import wire as form
+
+    dtype = np.dtype(np.float64)
+    n_messages, length, modes = descents(size)
+    size = K * length
+    part = mpi.group(comm, comm.size - 1)
+    largest = largest_answer(length + 1, dtype)
+    if comm.rank:
+        buffer = form.new_buffer(largest)
+        n_bytes = form.message_bytes(length + 1, dtype)
+        end = mpi.MPIWorker(part, size, dtype, n_messages, buffer, n_bytes)
+        work = Answering(comm, size, length)
+        end.run(worker_loop(comm.rank - 1, lambda work=work: work, None, end.now, buffer))
+        end.close()
+        return
+    pool = Stream(mpi.MPIMaster(part, length + 1, dtype, largest), payload_length=size, dtype=dtype)
+    pool.start()
+    rows = [np.array([number]) for number in range(n_messages)]
+
+    def stream(descent):
+        done, turn, began = 0, 0, time.perf_counter()
+        while done < count or len(pool.idle) < N_WORKERS:
+            if done < count:
+                wanted = {}
+                for worker in pool.idle:
+                    wanted[worker] = rows[turn % n_messages]
+                    turn += 1
+                pool.ask(Kind.GRADIENT, descent.x.reshape(-1), wanted)
+            for answer in pool.arrivals():
+                descent.take(answer.message, answer.payload[:-1], answer.age)
+                pool.version += 1
+                done += 1
+        return (time.perf_counter() - began) / done
+
+    def plain():
+        version, pool.version = pool.version, -1
+        pool._oldest = -1
+        pool.ask(Kind.GRADIENT, np.zeros(size), {w: rows[0] for w in range(N_WORKERS)})
+        pool.version = version
+        took = bare(comm, size, length, count)
+        while len(pool.idle) < N_WORKERS:
+            pool.arrivals()
+        return took
+
+    taken = {"bare": [], "again": [], **{mode: [] for mode in modes}}
+    for _ in range(turns):
+        taken["bare"].append(plain())
+        for mode, (descent, _) in modes.items():
+            taken[mode].append(stream(descent))
+        taken["again"].append(plain())
+    passes = {}
+    for mode, (_, numbers) in modes.items():
+        source = np.ones((numbers + 2 * size) // 2)
+        target = np.ones_like(source)
+        began = time.perf_counter()
+        for _ in range(20):
+            np.copyto(target, source)
+        passes[mode] = (time.perf_counter() - began) / 20
+    pool.close()
+    bare_time = np.array(taken["bare"])
+    for name, values in taken.items():
+        line = f"wire {size:8d} {name:7s} {quartiles(1e6 * np.array(values))} us per message"
+        if name in modes:
+            more = 1e6 * (np.array(values) - bare_time - 1.5 * passes[name])
+            line += f"; above bare + 1.5 passes ({1e6 * passes[name]:.0f} us): {quartiles(more)} us"
+        print(line, flush=True)
+
+
+def wire(sizes, count, turns=15) -> int:
+    from mpicode import launch
+
+    if launch.launcher() is None:
+        mpirun = launch.find_mpirun()
+        env = launch.environment_of_job(mpirun, os.environ)
+        command = [mpirun.path, "-n", str(N_WORKERS + 1), "--map-by", ":OVERSUBSCRIBE"]
+        command += ["--bind-to", "none", sys.executable, sys.argv[0], "wire", "--sizes"]
+        os.execvpe(command[0], [*command, *map(str, sizes)], env)
+    from mpicode.pool import mpi
+
+    comm = mpi.world()
+    for size in sizes:
+        measure(comm, size, count, turns)
+    return 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", default=["cost", "time", "wire"])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--count", type=int, default=400, help="messages per turn on the wire")
+    parser.add_argument("--target", type=float, default=0.5, help="training loss")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--bandwidths", type=float, nargs="+", default=[0.0, 2e6])
+    parser.add_argument("--steps", type=float, nargs="+", default=[0.05, 0.1, 0.2, 0.5, 1.0, 2.0])
+    options = parser.parse_args()
+    if "cost" in options.parts:
+        cost(options.sizes)
+    if "time" in options.parts:
+        time_to_target(options.target, options.seeds, options.bandwidths, options.steps)
+    return wire(options.sizes, options.count) if "wire" in options.parts else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

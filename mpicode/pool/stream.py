@@ -1,0 +1,168 @@
+"""The master's side where nobody waits for anybody: each worker is asked by itself, at any time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import wire
+from .books import Answer
+from .pool import WorkerPool
+from .snapshots import Snapshot
+from .tasks import Task
+from .transport import Slot
+
+Numbers = NDArray[np.integer[Any]]
+
+
+class Stream(WorkerPool):
+    """Asks workers one by one, and takes their answers however old the question is.
+
+    Between `start` and `close`: `ask` those who are ``idle``, and take what lands by `arrivals`.
+    What the rounds of a `WorkerPool` call the iteration is here the version of the parameters that
+    a request carries; the age of an answer is how many versions there have been since. Nobody is
+    told to stop, save by `withdraw`: an answer that comes late is still an answer. At most one
+    request is outstanding per worker, of one message or several, each of which is an arrival.
+
+    version : of the parameters now; the caller counts it up, it never goes back
+    idle    : workers that can be asked, in the order in which they answered
+    """
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        self.version = 0
+        self.idle: list[int] = []
+        self._oldest = 0
+        self._landed: list[Slot] = []
+        super().__init__(*arguments, **more)
+        self._open = True
+
+    def start(self, elapsed: float = 0.0) -> None:
+        """Wait until each worker has prepared itself, then start the clock at ``elapsed`` s."""
+        super().start(elapsed)
+        self.idle = [worker for worker in self.members.active if self._tasks[worker] is None]
+        self._asked = [True] * self.n_workers
+
+    def arrivals(self, deadline: float | None = None) -> list[Answer]:
+        """Return what has landed in one sweep, at least one answer where anybody can give one.
+
+        The payloads are valid until the next `ask` or `arrivals`. Empty at ``deadline`` (run time,
+        s), when the run is interrupted, when the members have changed or only damaged messages
+        came, and when nobody is left who could answer.
+        """
+        self._give_back()
+        if not self._n_busy:
+            return []
+        arrived = self._wait(None if deadline is None else deadline + self._zero)
+        answers = []
+        for slot in arrived or ():
+            answer = self._accept(slot)
+            if answer is None:
+                self._transport.recycle(slot)
+            else:
+                answers.append(answer)
+                self._landed.append(slot)
+        return answers
+
+    @property
+    def waits(self) -> bool:
+        """Whether anybody is busy of whom an answer is expected."""
+        return self._n_busy > 0
+
+    def ask(self, kind: int, payload: ArrayLike, wanted: Mapping[int, Numbers]) -> None:
+        """Ask idle workers at the parameters ``payload``, (payload_length,), of this version.
+
+        wanted : the messages of each worker that is asked; their arrays must not be changed
+        """
+        transport = self._transport
+        self._give_back()
+        transport.reap()
+        self._bury()
+        workers = [worker for worker in wanted if worker in self.idle]
+        if not workers:
+            return
+        snapshot = self._snapshots.take(payload)
+        self._seal(snapshot, kind)
+        self._begin(kind, workers, wanted)
+        transport.post(workers, snapshot)
+        self.bytes_sent += len(workers) * len(snapshot.buffer)
+        self._bury()
+
+    def tell(self, kind: int, worker: int, payload: NDArray[Any], messages: Numbers) -> None:
+        """Ask one idle worker with a ``payload`` of its own, of any length and type."""
+        self._transport.reap()
+        self._bury()
+        if worker not in self.idle:
+            return
+        self._begin(kind, [worker], {worker: messages})
+        length, number = len(payload), wire.dtype_number(payload.dtype)
+        message = wire.new_buffer(wire.message_bytes(length, payload.dtype))
+        wire.payload(message, length, payload.dtype)[:] = payload
+        wire.pack(
+            message, kind, number, length, self.version,
+            seconds=self.now(), generation=self._assignments.generation,
+        )  # fmt: skip
+        self._transport.assign(worker, message)
+        self._transport.listen(worker)
+        self.bytes_sent += len(message)
+
+    def page(self, iteration: int) -> None:
+        """Open a page of the books for what lands from now on; ``iteration`` is for the log."""
+        self._open_page()
+        self.n_withdrawn = 0
+        self._iteration = iteration
+
+    def forget_all(self) -> None:
+        """Make no use of what workers are busy with now; what follows is of the next version."""
+        self.version += 1
+        self._oldest = self.version
+
+    def withdraw(self) -> None:
+        """Tell each worker that is busy, once, that nobody can use its answer any more."""
+        if self._n_busy:
+            self._withdraw()
+
+    def _seal(self, snapshot: Snapshot, kind: int) -> None:
+        wire.pack(
+            snapshot.buffer, kind, self._dtype_number, self._payload_length, self.version,
+            seconds=self.now(), generation=self._assignments.generation,
+        )  # fmt: skip
+
+    def _begin(self, kind: int, workers: list[int], wanted: Mapping[int, Numbers]) -> None:
+        task = Task(kind, self.version, 0, self.now(), self._assignments.generation)
+        for worker in workers:
+            self._assignments.give(worker, wanted[worker])
+            self._tasks[worker] = task
+            self._withdrawn[worker] = False
+            self.idle.remove(worker)
+        self._n_busy += len(workers)
+        if self._next_check == math.inf:
+            self._next_check = self._clock() + self._check_seconds
+
+    def recycle(self, slot: Slot) -> None:
+        """Give back a slot that was kept."""
+        if slot in self._landed:
+            self._landed.remove(slot)
+        super().recycle(slot)
+
+    def _give_back(self) -> None:
+        for slot in self._landed:
+            if not slot.kept:
+                self._transport.recycle(slot)
+        self._landed.clear()
+
+    def _age(self, iteration: int, round: int, generation: int) -> int | None:
+        usable = self._open and iteration >= self._oldest
+        return self.version - iteration if usable else None
+
+    def _finish(self, worker: int) -> None:
+        super()._finish(worker)
+        self.idle.append(worker)
+
+    def _lose(self, worker: int, detail: str, *, dead: bool) -> None:
+        super()._lose(worker, detail, dead=dead)
+        if worker in self.idle:
+            self.idle.remove(worker)

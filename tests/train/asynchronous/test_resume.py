@@ -1,0 +1,74 @@
+"""An asynchronous run that goes on from a checkpoint does so with nothing under way."""
+
+import numpy as np
+import pytest
+
+import mpicode
+from mpicode.errors import ConfigError
+from mpicode.results import read_checkpoint, read_run
+
+
+@pytest.mark.parametrize(
+    ("mode", "changes"),
+    [
+        ("direct", {}),
+        ("direct", {"asynchronous": {"messages_per_step": 4, "ask": "after-step"}}),
+        ("direct", {"asynchronous": {"downlink": "updates"}}),
+        ("direct", {"optimizer": {"name": "adam", "step_size": 0.01}}),
+        ("memory", {}),
+        ("memory", {"asynchronous": {"decoder": "kalman"}}),
+        ("memory", {"code": {"name": "lwpd", "n_segments": 5, "n_blocks": 2, "load": 2}}),
+        ("sega", {"optimizer": {"step_size": 0.02}}),
+        ("round", {}),
+        ("round", {"asynchronous": {"decoder": "ortho"}}),
+    ],
+)
+def test_a_run_that_was_ended_goes_on_bit_by_bit(config, tmp_path, mode, changes):
+    table = {"mode": mode, **changes.get("asynchronous", {})}
+    rest = {key: value for key, value in changes.items() if key != "asynchronous"}
+    run = {"iterations": 12, "batch_size": 600, "record_every": 7}
+    if mode == "round":
+        del run["record_every"]
+
+    def job(name, iterations):
+        made = config(mode, **rest, run={**run, "iterations": iterations})
+        output = {"path": str(tmp_path / f"{name}.h5")}
+        return {
+            **made,
+            "asynchronous": table,
+            "output": output,
+            "checkpoint": {"every": 4, "keep": 9},
+        }
+
+    whole = mpicode.run(job("whole", 12))
+    seen = []
+
+    class Stop:
+        def iteration(self, columns, workers):
+            seen.append(columns["iteration"])
+
+    # killed within iteration 10: the checkpoint of iteration 8 is the last
+    with pytest.raises(ZeroDivisionError):
+        mpicode.run(job("broken", 12), recorders=[Stop()], interrupted=lambda: fail(seen))
+    for file in (tmp_path / "broken.checkpoints").glob("*.h5"):
+        # what it wrote as it died would not be there
+        if read_checkpoint(file).iteration > 8:
+            file.unlink()
+    again = mpicode.run(job("broken", 12), resume=True)
+    assert again.parameters.tobytes() == whole.parameters.tobytes()
+    for name in ("loss", "started", "n_arrived", "bytes_received"):
+        np.testing.assert_array_equal(again.history[name], whole.history[name])
+    ours, theirs = (read_run(tmp_path / f"{name}.h5") for name in ("broken", "whole"))
+    np.testing.assert_array_equal(ours.messages, theirs.messages)
+
+
+def fail(seen):
+    return bool(seen and seen[-1] >= 9 and 1 / 0)
+
+
+def test_another_mode_is_another_run(config, tmp_path):
+    output = {"path": str(tmp_path / "run.h5")}
+    run = {"iterations": 3}
+    mpicode.run(config("direct", output=output, run=run))
+    with pytest.raises(ConfigError, match=r"asynchronous\.mode: 'memory', but .* 'direct'"):
+        mpicode.run(config("memory", output=output, run={"iterations": 6}), resume=True)
