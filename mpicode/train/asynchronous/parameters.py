@@ -142,8 +142,6 @@ def check(setup: Setup) -> None:
 
 def _check_round(setup: Setup) -> None:
     code, config = setup.code, setup.config
-    everything = np.ones(code.n_messages, dtype=bool)
-    missed = code.decode(everything).residual
     if config.asynchronous.decoder is not None:
         rank = np.linalg.matrix_rank(code.encoding.toarray())
         wanted = code.n_segments * code.n_blocks
@@ -152,4 +150,3 @@ def _check_round(setup: Setup) -> None:
                 f"asynchronous.decoder: solves for all {wanted} pieces, but the {code.n_messages} "
                 f"messages of {code.name!r} determine {rank}"
             )
-    del missed

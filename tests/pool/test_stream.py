@@ -1,0 +1,162 @@
+"""Workers asked one by one: ages, several messages, sweeps, damage, loss."""
+
+import numpy as np
+import pytest
+
+from mpicode.pool import Kind, Stream, largest_answer
+from mpicode.pool.delays import Delay
+from mpicode.pool.faults import make as inject
+from mpicode.pool.virtual import Costs, VirtualMaster
+
+F8 = np.dtype(float)
+X = np.arange(5.0)
+
+
+class Echo:
+    """Answers the parameters, times one more than the message."""
+
+    answer_length, dtype, load = 5, F8, 1.0
+
+    def compute(self, request, message, out):
+        out[:] = request.payload * (message + 1)
+        yield 1.0
+
+
+class Slow(Delay):
+    """Worker i takes i + 1 seconds."""
+
+    name = "slow"
+
+    def __init__(self):
+        pass
+
+    def seconds(self, worker, iteration, now, load):
+        return worker + 1.0
+
+
+@pytest.fixture
+def stream():
+    def stream(n_workers=3, faults=(), **more):
+        injection = inject(faults, n_workers=n_workers, seed=0)
+        master = VirtualMaster(
+            lambda worker: Echo(),
+            n_workers,
+            5,
+            F8,
+            largest_answer(5, F8),
+            Slow(),
+            Costs(seconds_per_row=1e-3, latency_seconds=1e-3),
+            faults=injection,
+            checksum=more.get("checksum", False),
+        )
+        pool = Stream(master, payload_length=5, dtype=F8, **more)
+        pool.start()
+        return pool
+
+    return stream
+
+
+def numbers(*messages):
+    return np.array(messages)
+
+
+def test_answers_of_any_version_come_with_their_age(stream):
+    pool = stream()
+    assert sorted(pool.idle) == [0, 1, 2]
+    pool.ask(Kind.GRADIENT, X, {w: numbers(w) for w in range(3)})
+    seen = []
+    while len(seen) < 6:
+        for answer in pool.arrivals():
+            # the snapshot is that of its version, whatever was sent since
+            np.testing.assert_array_equal(
+                answer.payload, (X + answer.iteration) * (answer.message + 1)
+            )
+            seen.append((answer.worker, answer.iteration, answer.age))
+            pool.version += 1
+        pool.ask(Kind.GRADIENT, X + pool.version, {w: numbers(w) for w in list(pool.idle)})
+    assert [worker for worker, _, _ in seen[:3]] == [0, 1, 0]
+    assert all(age >= 0 for _, _, age in seen)
+    assert max(age for _, _, age in seen) >= 2
+    assert pool.close() == []
+
+
+def test_messages_of_one_request_arrive_one_by_one(stream):
+    pool = stream(1)
+    pool.ask(Kind.GRADIENT, X, {0: numbers(2, 0, 1)})
+    found = []
+    while not pool.idle:
+        found += [(a.message, a.payload[1]) for a in pool.arrivals()]
+    assert found == [(2, 3.0), (0, 1.0), (1, 2.0)]
+    pool.close()
+
+
+def test_those_who_are_busy_or_dead_are_not_asked(stream):
+    pool = stream(2, [{"kind": "kill", "worker": 1, "iteration": 0}])
+    pool.ask(Kind.GRADIENT, X, {0: numbers(0), 1: numbers(1)})
+    pool.ask(Kind.GRADIENT, X, {0: numbers(0), 1: numbers(1)})
+    assert pool.idle == []
+    while pool.waits:
+        pool.arrivals()
+    assert pool.idle == [0]
+    assert pool.members.dead == [False, True]
+    assert pool.arrivals() == []
+    pool.close()
+
+
+def test_a_sweep_ends_at_the_deadline(stream):
+    pool = stream()
+    pool.ask(Kind.GRADIENT, X, {2: numbers(0)})
+    assert pool.arrivals(1.0) == []
+    assert pool.now() == pytest.approx(1.0)
+    assert len(pool.arrivals()) == 1
+    pool.close()
+
+
+def test_what_was_forgotten_is_counted_and_not_given(stream):
+    rows = []
+    pool = stream(2, log=lambda *row: rows.append(row))
+    pool.page(0)
+    pool.ask(Kind.GRADIENT, X, {0: numbers(0), 1: numbers(1)})
+    pool.forget_all()
+    while pool.waits:
+        assert pool.arrivals() == []
+    assert pool.n_stale == len(rows) == 2
+    pool.ask(Kind.GRADIENT, X, {0: numbers(0)})
+    (answer,) = pool.arrivals()
+    assert (answer.iteration, answer.age) == (1, 0)
+    pool.close()
+
+
+def test_damaged_messages_are_dropped_and_their_worker_is_idle(stream):
+    faults = [{"kind": "corrupt", "worker": 0, "rate": 1.0, "damage": "header"}]
+    pool = stream(1, faults, checksum=True)
+    pool.ask(Kind.GRADIENT, X, {0: numbers(0)})
+    while not pool.idle:
+        assert pool.arrivals() == []
+    assert pool.corrupt == [True]
+    assert [change.kind for change in pool.members.take_changes()] == ["corrupt"]
+    pool.close()
+
+
+def test_a_slot_that_is_kept_is_not_written_to(stream):
+    pool = stream(1)
+    pool.ask(Kind.GRADIENT, X, {0: numbers(0)})
+    (kept,) = pool.arrivals()
+    slot = kept.keep()
+    for version in range(1, 4):
+        pool.version = version
+        pool.ask(Kind.GRADIENT, X + version, {0: numbers(0)})
+        (answer,) = pool.arrivals()
+        assert answer.slot is not slot
+    np.testing.assert_array_equal(kept.payload, X)
+    pool.recycle(slot)
+    pool.close()
+
+
+def test_a_request_of_its_own_may_have_any_length(stream):
+    pool = stream(2)
+    pool.tell(Kind.UPDATE, 0, np.full(1, 7.0), numbers(1))
+    (answer,) = pool.arrivals()
+    np.testing.assert_array_equal(answer.payload, np.full(5, 14.0))
+    assert pool.idle == [1, 0]
+    pool.close()
