@@ -44,7 +44,7 @@ def summary(result: Result) -> list[str]:
     n_empty = int(np.count_nonzero(columns["n_arrived"] == 0))
     if n_empty:
         lines.append(f"  no step: nothing arrived by the deadline of {n_empty} iterations")
-    if result.path is not None:
+    if result.path is not None and decoding:
         from ..results import read_run, waiting_avoided
 
         avoided = waiting_avoided(read_run(result.path))
