@@ -11,7 +11,8 @@ from ..config import Config
 from ..errors import ConfigError, DataError, GaveUp, MpicodeError
 from ..sweep import Sweep
 from . import report_error
-from .run import run_one, with_output
+from .configuration import with_output
+from .run import run_one
 
 # Exit codes, the worst first: a bug, data, a configuration, a run that gave up.
 _SEVERITY = (1, DataError.exit_code, ConfigError.exit_code, GaveUp.exit_code)

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, GaveUp
 from ..slurm.options import LAUNCHERS, Launcher, Options, elements
-from .run import add_config_arguments, exit_code, load_sweep, with_output
+from .configuration import (
+    add_config_arguments,
+    changes_to_hand_on,
+    implied_output,
+    load_sweep,
+    with_output,
+)
+from .values import exit_code
 
 if TYPE_CHECKING:
     from ..config import Config
@@ -188,16 +195,9 @@ def _job(
             "checkpoint.keep: 0, but a job that goes back into the queue goes on from a "
             "checkpoint; --no-requeue does without"
         )
-    arguments = [str(Path(options.config).resolve())]
-    if options.workers is not None:
-        arguments += ["-n", str(options.workers)]
-    for change in options.set:
-        arguments += ["--set", change]
-    if options.element is not None:
-        arguments += ["--element", str(options.element)]
+    arguments = [str(Path(options.config).resolve()), *changes_to_hand_on(options)]
     if options.output is not None or all(config.output.path is None for config in configs):
-        run_file = Path(options.output or Path(options.config).with_suffix(".h5").name)
-        arguments += ["-o", str(run_file.resolve())]
+        arguments += ["-o", str(implied_output(options).resolve())]
     return Options(
         arguments=tuple(arguments),
         name=path.stem,
