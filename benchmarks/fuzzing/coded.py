@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
 from . import raw
-from .kind import Kind, bytes_or_members, configuration, made, mpicode, write_data
+from .kind import Kind, bytes_or_members, configuration, made, mpicode, put_in_place, write_data
 from .server import SILENT_CHANGE
 
 N_WORKERS = 6
@@ -83,10 +82,7 @@ class CodedFiles(Kind):
             chosen.unlink()
             return f"{chosen.name} deleted"
         if draw < 0.1:
-            other = files[int(rng.integers(len(files)))]
-            shutil.copy(other, folder / "copied")
-            (folder / "copied").replace(chosen)
-            return f"{chosen.name} replaced by {other.name}"
+            return put_in_place(chosen, files[int(rng.integers(len(files)))])
         return bytes_or_members(rng, chosen)
 
     def act(self, rng: np.random.Generator, sound: Path) -> int:

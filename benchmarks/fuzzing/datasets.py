@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,7 +11,7 @@ import numpy as np
 from scipy.sparse import csr_array, save_npz
 
 from . import raw
-from .kind import CONFIG, Kind, bytes_or_members, mpicode, unsealed, write_data
+from .kind import CONFIG, Kind, bytes_or_members, mpicode, put_in_place, unsealed, write_data
 from .server import SILENT_CHANGE
 
 
@@ -53,9 +52,7 @@ class Data(Kind):
             return raw.damage(rng, chosen)
         if len(files) > 1 and rng.random() < 0.1:
             other = files[int(rng.integers(len(files)))]
-            shutil.copy(other, folder / "copied")
-            (folder / "copied").replace(chosen)
-            return f"{chosen.name} replaced by {other.name}"
+            return put_in_place(chosen, other)
         return bytes_or_members(rng, chosen)
 
     def act(self, rng: np.random.Generator, sound: Path) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import shutil
 import tomllib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -111,6 +112,14 @@ def bytes_or_members(rng: np.random.Generator, path: Path) -> str:
     if draw < 0.55:
         told.append(raw.damage(rng, path))
     return " and ".join(told)
+
+
+def put_in_place(path: Path, other: Path) -> str:
+    """Replace a file by a copy of another; return what was done."""
+    beside = path.with_name("copied")
+    shutil.copy(other, beside)
+    beside.replace(path)
+    return f"{path.name} replaced by {other.name}"
 
 
 @contextlib.contextmanager
