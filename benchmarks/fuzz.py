@@ -2,13 +2,14 @@
 
     python benchmarks/fuzz.py [--seed 0] [--count 10000] [--only data] [--first 0] [--keep FOLDER]
 
-Dataset files (dense and CSR, single and sharded), configurations, run files, checkpoints and the
-sources of imports get bits flipped, ranges blanked, cut or moved, wrong types and shapes, absurd
-sizes, NaN, members and links gone astray, and much more; then a command reads them, in a forked
-child with 1 GB of address space. It must end within --limit seconds with exit code 0, or with 2,
-3 or 4 and one line ``mpicode: error: ...``: no crash, no hang, no traceback, no warning of a
-library. A byte that changed in a sealed dataset must be found by ``mpicode data check``, or change
-no value.
+Dataset files (dense and CSR, single and sharded), folders of coded files, configurations, sweeps,
+run files, checkpoints (also of asynchronous runs and of codes over the data) and the sources of
+imports get bits flipped, ranges blanked, cut or moved, wrong types and shapes, absurd sizes, NaN,
+members and links gone astray, and much more; then a command reads them, in a forked child with 1 GB
+of address space. It must end within --limit seconds with exit code 0, or with 2, 3 or 4 and one
+line ``mpicode: error: ...``: no crash, no hang, no traceback, no warning of a library. A byte that
+changed in a sealed dataset or coded file must be found by ``mpicode data check``, or change no
+value.
 
 A case that fails prints the command that repeats it, and its files are kept under --keep. Exits
 with 1 if one failed.
@@ -35,14 +36,19 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fuzzing.kinds import KINDS, Kind
+from fuzzing.kind import Kind
+from fuzzing.kinds import KINDS
 from fuzzing.server import Verdict, judge
+
+from mpicode.cli import COMMANDS
 
 MODULES = (
     *("matplotlib.pyplot", "scipy.sparse.linalg", "xarray"),
-    *(f"mpicode.{part}" for part in ("config", "report", "results", "train", "train.arrivals")),
-    *(f"mpicode.cli.{command}" for command in ("data", "data_import", "export", "run", "simulate")),
-    *(f"mpicode.datasets.{part}" for part in ("check", "convert", "info")),
+    *(f"mpicode.{part}" for part in ("config", "report", "results", "slurm", "train")),
+    *(f"mpicode.train.{part}" for part in ("arrivals", "asynchronous", "infer")),
+    *(f"mpicode.cli.{command}" for command in COMMANDS),
+    *("mpicode.cli.data_import", "mpicode.cli.elements"),
+    *(f"mpicode.datasets.{part}" for part in ("check", "coded", "coded_info", "convert", "info")),
     *(f"mpicode.datasets.importers.{part}" for part in ("csv", "idx", "npy", "svmlight")),
 )
 

@@ -12,7 +12,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 def test_a_sample_of_damaged_files_ends_well(tmp_path):
     pytest.importorskip("xarray")
     pytest.importorskip("matplotlib")
-    command = [sys.executable, BENCHMARKS / "fuzz.py", "--seed", "7", "--count", "30"]
+    command = [sys.executable, BENCHMARKS / "fuzz.py", "--seed", "7", "--count", "45"]
     done = subprocess.run(
         [*command, "--limit", "60", "--keep", tmp_path / "kept"],
         capture_output=True,
@@ -20,7 +20,11 @@ def test_a_sample_of_damaged_files_ends_well(tmp_path):
         timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "30 cases of data, config, run, checkpoint, import with seed 7: 0 failed" in done.stdout
+    kinds = (
+        "data, config, run, checkpoint, import, coded, sweep, checkpoint-asynchronous, "
+        "checkpoint-coded"
+    )
+    assert f"45 cases of {kinds} with seed 7: 0 failed" in done.stdout
 
 
 JUDGED = """

@@ -15,12 +15,15 @@ from mpicode.launch import command_line, environment_of_job, find_mpirun
 from mpicode.supervise import run_job
 from mpicode.watch import STATUS_VARIABLE, StartSpoilt, Watch, wait_for_rank_0
 
-SECONDS = 30
+# Reached only by what hangs, however busy the machine is.
+SECONDS = 120
+# So it is no limit that ends a job, but what a test does.
+SECONDS_TO_SAVE = 10 * SECONDS
 
 DRIVER = """
 import os, sys
 from mpicode.supervise import run_job
-sys.exit(run_job(sys.argv[1:], os.environ))
+sys.exit(run_job(sys.argv[2:], os.environ, seconds_to_save=float(sys.argv[1])))
 """
 
 # A job as seen from outside: it says its process number and ends as its first argument says.
@@ -78,10 +81,10 @@ if how == "leaves its rank 0 behind":
     while os.getppid() == parent:
         time.sleep(0.01)
     if told < 0:
-        time.sleep(60)
+        time.sleep(600)
     tell(f"{told} alone")
     os._exit(0)
-time.sleep(60)
+time.sleep(600)
 """
 
 
@@ -99,11 +102,11 @@ def start(tmp_path):
     driver.write_text(DRIVER)
     started = []
 
-    def go(*command, prefix=(), environment=None):
+    def go(*command, prefix=(), environment=None, seconds_to_save=SECONDS_TO_SAVE):
         env = {**os.environ, **(environment or {}), "PYTHONPATH": os.pathsep.join(sys.path)}
         env["TMPDIR"] = str(tmp_path)  # a starter that is killed leaves its folder behind
         process = subprocess.Popen(
-            [*prefix, sys.executable, str(driver), *command],
+            [*prefix, sys.executable, str(driver), str(seconds_to_save), *command],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -170,6 +173,15 @@ def test_more_signals_end_a_job_that_does_not_listen(job):
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=SECONDS)
     assert process.returncode == 128 + signal.SIGINT
+    assert not alive(pid)
+
+
+def test_so_does_the_end_of_the_time_to_save(job):
+    process = job("deaf", seconds_to_save=0.1)
+    pid = int(process.stdout.readline())
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=SECONDS)
+    assert process.returncode == 128 + signal.SIGTERM
     assert not alive(pid)
 
 

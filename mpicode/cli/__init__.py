@@ -76,6 +76,11 @@ def report_error(error: Exception) -> int:
     return 1
 
 
+def say(text: str) -> None:
+    """Print a line of its own on stderr."""
+    print(f"mpicode: {text}", file=sys.stderr, flush=True)
+
+
 def say_error(error: MpicodeError) -> None:
     """Print an error as one line, or with the traceback of the worker it came from."""
     text = str(error)

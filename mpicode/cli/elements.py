@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from ..config import Config
 from ..errors import ConfigError, DataError, GaveUp, MpicodeError
 from ..sweep import Sweep
-from . import report_error
-from .run import run_one, with_output
+from . import report_error, say
+from .configuration import with_output
+from .run import run_one
 
 # Exit codes, the worst first: a bug, data, a configuration, a run that gave up.
 _SEVERITY = (1, DataError.exit_code, ConfigError.exit_code, GaveUp.exit_code)
@@ -43,7 +43,7 @@ def run_all(sweep: Sweep, options: argparse.Namespace) -> int:
         except MpicodeError as error:
             codes.append(report_error(error))
         if _was_interrupted(config, codes[-1], before):
-            _say(f"{len(codes)} of {len(configs)} runs were begun; --resume goes on with them all")
+            say(f"{len(codes)} of {len(configs)} runs were begun; --resume goes on with them all")
             return codes[-1]
     return next((code for code in _SEVERITY if code in codes), max(codes))
 
@@ -51,11 +51,7 @@ def run_all(sweep: Sweep, options: argparse.Namespace) -> int:
 def _tell(sweep: Sweep, element: int) -> None:
     number = f"run {element + 1} of {len(sweep)}"
     name = number if sweep.is_one_run else f"element {element}, {number}"
-    _say(f"{name}: {sweep.describe(element)}")
-
-
-def _say(text: str) -> None:
-    print(f"mpicode: {text}", file=sys.stderr, flush=True)
+    say(f"{name}: {sweep.describe(element)}")
 
 
 def see_files_apart(configs: Mapping[int, Config]) -> None:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config import Config
 from ..errors import ConfigError
+from .configuration import (
+    add_config_arguments,
+    add_simulate,
+    changes_to_hand_on,
+    overrides,
+    with_output,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mpi4py.MPI import Intracomm
 
-    from ..launch import Launcher
     from ..train import Inference
 
 
@@ -29,17 +32,9 @@ def add_parser(subparsers: Any) -> None:
         "data.path, over the workers of a code over the data. Outside MPI this starts mpirun "
         "itself; under mpirun or srun it joins the ranks it finds (rank 0 is the master).",
     )
-    parser.add_argument("config", metavar="CONFIG.toml", help="configuration file")
-    parser.add_argument("-n", "--workers", type=int, metavar="WORKERS", help="sets run.n_workers")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="TABLE.KEY=VALUE", help="change one key"
-    )
+    add_config_arguments(parser, sweeps=False)
     parser.add_argument("-o", "--output", metavar="OUT.h5", help="file (default: NAME.h5 here)")
-    parser.add_argument(
-        "--simulate",
-        action="store_true",
-        help="in this process, under a virtual clock, without MPI",
-    )
+    add_simulate(parser)
     parser.set_defaults(command=command)
 
 
@@ -51,28 +46,23 @@ def command(options: argparse.Namespace) -> int:
     # a function of the user's own lies beside the configuration, on every rank
     sys.path.insert(0, str(Path(options.config).resolve().parent))
     if by is not None and not options.simulate:
-        return _joined(options, by)
+        from .joined import join
+
+        return join(by, lambda: _load(options), _serve, _evaluated)
     config = _load(options)
     if options.simulate:
-        from ..train import infer
-
-        return _tell(config, lambda stop: infer(config, interrupted=stop))[0]
+        return _evaluated(config, None)[0]
     _check(config)
+    arguments = [options.config, *changes_to_hand_on(options)]
+    if options.output is not None:
+        arguments += ["-o", options.output]
     return launch.launch(
-        config.run.n_workers + 1, ["infer", *_arguments(options)], survive=config.faults.survive
+        config.run.n_workers + 1, ["infer", *arguments], survive=config.faults.survive
     )
 
 
 def _load(options: argparse.Namespace) -> Config:
-    overrides = list(options.set)
-    if options.workers is not None:
-        overrides.append(f"run.n_workers={options.workers}")
-    config = Config.load(options.config, overrides)
-    path = options.output
-    if path is None and config.output.path is None:
-        path = Path(options.config).with_suffix(".h5").name
-    if path is not None:
-        config = config.replace("output", path=str(Path(path).resolve()))
+    config = with_output(Config.load(options.config, overrides(options)), options)
     if config.infer is not None and config.output.path == config.infer.parameters:
         raise ConfigError(f"output.path: {config.output.path} holds the parameters; -o another")
     return config
@@ -85,84 +75,19 @@ def _check(config: Config) -> None:
     infer_setup(config, None).close()
 
 
-def _arguments(options: argparse.Namespace) -> list[str]:
-    arguments = [options.config]
-    if options.workers is not None:
-        arguments += ["-n", str(options.workers)]
-    for change in options.set:
-        arguments += ["--set", change]
-    if options.output is not None:
-        arguments += ["-o", options.output]
-    return arguments
-
-
-def _joined(options: argparse.Namespace, by: Launcher) -> int:
-    """Be one of the ranks that somebody started."""
-    from ..pool import mpi
-    from .run import begun_together, served
-    from .signals import ignore
-    from .speech import speak_anyway
-
-    if by.rank > 0:
-        ignore()
-    comm = mpi.world()
-    config, code = begun_together(comm, by, lambda: _load(options))
-    if config is None:
-        return code
+def _serve(config: Config, comm: Intracomm) -> None:
+    """Be a worker."""
     from ..train import infer
 
-    if comm.rank > 0:
-        code = served(lambda: infer(config, comm), comm)
-    else:
-        if mpi.survives():
-            speak_anyway()
-        code = _lead(config, comm)
-    if mpi.survives():
-        # a rank that dies while others are in MPI_Finalize makes them hang there: nobody goes there
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    return code
+    infer(config, comm)
 
 
-def _lead(config: Config, comm: Intracomm) -> int:
-    """Be the master."""
-    from .. import launch
-    from ..pool import mpi
+def _evaluated(config: Config, comm: Intracomm | None) -> tuple[int, list[int]]:
+    """Evaluate and say what came of it; return the exit code and the workers that did not leave."""
     from ..train import infer
-    from .run import leave_spoilt, say_bug
-
-    def evaluate(stop: Callable[[], bool]) -> Inference | None:
-        try:
-            return infer(config, comm, interrupted=stop)
-        except mpi.StartFailed:
-            leave_spoilt()
-
-    try:
-        exit_code, silent = _tell(config, evaluate)
-    except (Exception, SystemExit) as error:
-        say_bug(comm.rank, error)
-        exit_code, silent = 1, [-1]  # nothing is known of the others
-    left = launch.leave(exit_code, comm.rank)
-    if silent:
-        # somebody hangs or is stopped: MPI_Finalize would wait for it
-        sys.stderr.flush()
-        mpi.abort(exit_code)
-    return left
-
-
-def _tell(
-    config: Config, evaluate: Callable[[Callable[[], bool]], Inference | None]
-) -> tuple[int, list[int]]:
-    """Evaluate and say what came of it; return the exit code and who did not leave."""
-    from ..errors import MpicodeError
-    from . import report_error
     from .signals import StopRequest
 
-    try:
-        result = evaluate(StopRequest())
-    except MpicodeError as error:
-        return report_error(error), list(error.silent)
+    result = infer(config, comm, interrupted=StopRequest())
     assert result is not None
     for line in summary(result):
         print(line, file=sys.stderr)

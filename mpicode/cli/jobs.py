@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import say
+
 if TYPE_CHECKING:
     from ..results import RunData
     from ..slurm.queue import Queued
@@ -65,11 +67,11 @@ def command(options: argparse.Namespace) -> int:
     from ..results import read_runs
     from ..slurm import queue
 
-    runs = read_runs(options.folder, _say)
+    runs = read_runs(options.folder, say)
     try:
         jobs = queue.jobs()
     except GaveUp as error:
-        _say(f"{error}; only the files are known")
+        say(f"{error}; only the files are known")
         jobs = None
     rows = _rows(options.folder.resolve(), runs, jobs)
     if options.json:
@@ -77,12 +79,8 @@ def command(options: argparse.Namespace) -> int:
     elif rows:
         print("\n".join(_table(rows)), file=sys.stderr)
     else:
-        _say(f"no runs and no jobs in {options.folder.resolve()}")
+        say(f"no runs and no jobs in {options.folder.resolve()}")
     return 0
-
-
-def _say(text: str) -> None:
-    print(f"mpicode: {text}", file=sys.stderr)
 
 
 def _rows(folder: Path, runs: list[RunData], jobs: list[Queued] | None) -> list[Row]:

@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from ..config import Config, Part
-from .run import add_config_arguments, load
+from .configuration import add_config_arguments, load
 
 
 def add_parser(subparsers: Any) -> None:

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, GaveUp
-from ..slurm.options import LAUNCHERS, Launcher, Options, elements
-from .run import add_config_arguments, exit_code, load_sweep, with_output
+from ..slurm.options import Options, elements
+from . import say
+from .configuration import add_config_arguments, load_sweep, with_output
+from .job_options import add_job_arguments, job_of
 
 if TYPE_CHECKING:
     from ..config import Config
@@ -34,76 +36,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--wait", action="store_true", help="wait for the end of the job; exit with its exit code"
     )
-    _add_job_arguments(parser.add_argument_group("the job"))
+    add_job_arguments(parser.add_argument_group("the job"))
     parser.set_defaults(command=command)
-
-
-def _add_job_arguments(group: Any) -> None:
-    default = Options()
-    group.add_argument("--nodes", metavar="N[-MOST]", help="nodes (default: as the tasks fit)")
-    group.add_argument(
-        "--ntasks", type=int, metavar="N", help="tasks (default: run.n_workers + 1 for the master)"
-    )
-    group.add_argument(
-        "--cpus-per-task",
-        type=int,
-        metavar="N",
-        default=default.cpus_per_task,
-        help="cores of each task, and threads of its BLAS (default: %(default)s)",
-    )
-    group.add_argument("--time", default=default.time, help="time limit (default: %(default)s)")
-    group.add_argument("--partition", metavar="NAME")
-    group.add_argument("--account", metavar="NAME")
-    group.add_argument("--dependency", metavar="KIND:JOB", help="e.g. afterok:123")
-    group.add_argument(
-        "--array",
-        metavar="K[-L][%MOST]",
-        help="elements of a sweep (default: all of them); %%4 after them, or by itself: at most 4 "
-        "at a time",
-    )
-    group.add_argument(
-        "--requeue",
-        action=argparse.BooleanOptionalAction,
-        default=default.requeue,
-        help="go back into the queue when the time is up, and resume (default: --requeue)",
-    )
-    group.add_argument(
-        "--heterogeneous", action="store_true", help="give the master a node of its own; by srun"
-    )
-    group.add_argument(
-        "--launcher",
-        choices=LAUNCHERS,
-        help="what starts the ranks (default: mpirun, which alone survives the death of a rank; "
-        "for --heterogeneous srun-pmix)",
-    )
-    group.add_argument(
-        "--seconds-to-save",
-        type=int,
-        metavar="SECONDS",
-        default=default.seconds_to_save,
-        help="ask the run to save so long before the time is up (default: %(default)s)",
-    )
-    group.add_argument(
-        "--interrupted-exit-code",
-        type=exit_code,
-        metavar="CODE",
-        default=default.interrupted_exit_code,
-        help="exit code of a run that saved and is not at its end (default: %(default)s)",
-    )
-    group.add_argument(
-        "--before",
-        action="append",
-        default=[],
-        metavar="COMMAND",
-        help="a line of shell that the job begins with, e.g. 'module load openmpi'",
-    )
-    group.add_argument(
-        "--sbatch",
-        action="append",
-        default=[],
-        metavar="OPTION",
-        help="any other option of sbatch, e.g. --sbatch=--qos=long",
-    )
 
 
 def command(options: argparse.Namespace) -> int:
@@ -118,27 +52,22 @@ def command(options: argparse.Namespace) -> int:
     configs = [sweep.config(number) for number in numbers]
     complete = [with_output(config, options) for config in configs]
     path = _script_path(complete[0], array)
-    job = _job(options, configs, path, array)
+    job = job_of(options, configs, path, array)
     text = slurm.script(job)
     if options.print:
         print(text, end="")
         return 0
     _check_runs(sweep, numbers, complete)
     _check_site(job)
-    _write(path, text)
-    number = slurm.submit(path, _environment())
+    number = _submitted(path, text)
     print(number, flush=True)
-    _say(f"{path} submitted as job {number}")
+    say(f"{path} submitted as job {number}")
     if not options.wait:
         return 0
     try:
-        return slurm.wait(number, _say)
+        return slurm.wait(number, say)
     except KeyboardInterrupt:
         raise GaveUp(f"not waited for; 'scancel {number}' ends the job") from None
-
-
-def _say(text: str) -> None:
-    print(f"mpicode: {text}", file=sys.stderr, flush=True)
 
 
 def _array(options: argparse.Namespace, sweep: Sweep) -> str | None:
@@ -172,67 +101,6 @@ def _script_path(config: Config, array: str | None) -> Path:
         stem = run_file.stem.removesuffix(f"-{config.element.number}")
         run_file = run_file.with_name(f"{stem}{run_file.suffix}")
     return run_file.with_suffix(".sbatch")
-
-
-def _job(
-    options: argparse.Namespace, configs: list[Config], path: Path, array: str | None
-) -> Options:
-    """Put together what is said of the job; `Options` checks the rest of it."""
-    ranks = max(config.run.n_workers for config in configs) + 1
-    n_tasks = ranks if options.ntasks is None else options.ntasks
-    launcher: Launcher = options.launcher or ("srun-pmix" if options.heterogeneous else "mpirun")
-    _check_tasks(n_tasks, ranks, launcher)
-    keeps = all(config.checkpoint.keep > 0 for config in configs)
-    if options.requeue and not keeps:
-        raise ConfigError(
-            "checkpoint.keep: 0, but a job that goes back into the queue goes on from a "
-            "checkpoint; --no-requeue does without"
-        )
-    arguments = [str(Path(options.config).resolve())]
-    if options.workers is not None:
-        arguments += ["-n", str(options.workers)]
-    for change in options.set:
-        arguments += ["--set", change]
-    if options.element is not None:
-        arguments += ["--element", str(options.element)]
-    if options.output is not None or all(config.output.path is None for config in configs):
-        run_file = Path(options.output or Path(options.config).with_suffix(".h5").name)
-        arguments += ["-o", str(run_file.resolve())]
-    return Options(
-        arguments=tuple(arguments),
-        name=path.stem,
-        folder=str(path.parent),
-        n_tasks=n_tasks,
-        cpus_per_task=options.cpus_per_task,
-        nodes=options.nodes,
-        time=options.time,
-        partition=options.partition,
-        account=options.account,
-        dependency=options.dependency,
-        array=array,
-        requeue=options.requeue,
-        resume=keeps,
-        heterogeneous=options.heterogeneous,
-        launcher=launcher,
-        seconds_to_save=options.seconds_to_save,
-        interrupted_exit_code=options.interrupted_exit_code,
-        before=tuple(options.before),
-        more=tuple(options.sbatch),
-    )
-
-
-def _check_tasks(n_tasks: int, ranks: int, launcher: str) -> None:
-    from ..launch import describe_size
-
-    if n_tasks > ranks:
-        raise ConfigError(f"--ntasks: {n_tasks} tasks, but the run has {describe_size(ranks)}")
-    if n_tasks < ranks and launcher != "mpirun":
-        raise ConfigError(
-            f"--ntasks: {n_tasks} tasks, but the run has {describe_size(ranks)}, and srun starts "
-            "one for each task"
-        )
-    if n_tasks < ranks:
-        _say(f"{ranks} ranks share the cores of {n_tasks} tasks")
 
 
 def _check_runs(sweep: Sweep, numbers: list[Any], configs: list[Config]) -> None:
@@ -271,20 +139,39 @@ def _check_site(job: Options) -> None:
             )
 
 
-def _write(path: Path, text: str) -> None:
-    """Write the script, but over none that is somebody's own."""
+def _submitted(path: Path, text: str) -> str:
+    """Write the script and hand it over; where it is refused, leave things as they were."""
+    from .. import slurm
+
+    before = _write(path, text)
+    try:
+        return slurm.submit(path, _environment())
+    except ConfigError:
+        if before is None:
+            path.unlink(missing_ok=True)
+        else:
+            _write(path, before)
+        raise
+
+
+def _write(path: Path, text: str) -> str | None:
+    """Write the script, but over none that is somebody's own; return what was there."""
     from ..disk import refusal, replace
     from ..slurm.script import MARK
 
+    before = None
     try:
-        if path.exists() and MARK not in path.read_text(encoding="utf-8", errors="replace"):
-            raise ConfigError(
-                f"{path} is there and was not written by 'mpicode submit'; choose another name "
-                "by -o RUN.h5, whose script is RUN.sbatch"
-            )
+        if path.exists():
+            before = path.read_text(encoding="utf-8", errors="replace")
+            if MARK not in before:
+                raise ConfigError(
+                    f"{path} is there and was not written by 'mpicode submit'; choose another "
+                    "name by -o RUN.h5, whose script is RUN.sbatch"
+                )
         replace(path, [text.encode()])
     except OSError as error:
         raise refusal(path, error) from None
+    return before
 
 
 def _environment() -> dict[str, str]:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import math
 import resource
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import h5py
@@ -18,10 +15,10 @@ import numpy.typing as npt
 from .. import __version__
 from ..disk import Disk, sync
 from ..errors import ConfigError, DataError
-from ..hdf5 import reason
 from ..kernels import fletcher32
 from .coded_layout import INDEX_NAME, BlockFacts, CodedIndex, block_name, write_facts
 from .filling import seal_and_finish
+from .wholly import WrittenWholly
 
 Array = npt.NDArray[Any]
 
@@ -73,48 +70,39 @@ class _Chunk:
         array.id.write_direct_chunk((start, 0), self._raw)
 
 
-class CodedWriter:
-    """Writes ``folder`` slot by slot; a context manager that removes its traces on an error.
+class CodedWriter(WrittenWholly):
+    """Writes the folder ``path`` slot by slot.
 
     index      : what is to be written; exactly ``index.n_slots`` slots must be appended
     storage    : (n_workers, n_blocks + n_masks), the encoding matrix
     chunk_slots : slots that are stored, and checked on reading, together
 
-    Everything is written to ``FOLDER.part``, brought to the disk and moved into place at the end.
+    Everything is written to ``PATH.part``, brought to the disk and moved into place at the end.
     """
 
     def __init__(
         self,
-        folder: Path,
+        path: Path,
         index: CodedIndex,
         storage: Array,
         chunk_slots: int,
         *,
         force: bool = False,
     ) -> None:
-        self.folder, self.index, self.storage = folder, index, storage
+        super().__init__(path)
+        self.index, self.storage = index, storage
         self.chunk_slots = chunk_slots
-        self._part = folder.with_name(folder.name + ".part")
-        self._old = folder.with_name(folder.name + ".old")
+        self._part = path.with_name(path.name + ".part")
+        self._old = path.with_name(path.name + ".old")
         self._files: list[_File] = []
         self._order: h5py.Dataset | None = None
         self._X: list[h5py.Dataset] = []
         self._Y: list[h5py.Dataset] = []
         self.slots = 0
-        refuse_folder(folder, force)
-
-    def __enter__(self) -> CodedWriter:
-        with _reported(self.folder):
-            self._discard()
-            self._part.mkdir()
-            try:
-                self._begin()
-            except BaseException:
-                self._abandon()
-                raise
-        return self
+        refuse_folder(path, force)
 
     def _begin(self) -> None:
+        self._part.mkdir()
         index = self.index
         _allow_files(index.n_workers + 1)
         head = self._new(INDEX_NAME, index)
@@ -135,7 +123,7 @@ class CodedWriter:
         self._X_chunk, self._Y_chunk = _Chunk(self._X[0]), _Chunk(self._Y[0])
 
     def _new(self, name: str, facts: BlockFacts | CodedIndex) -> _File:
-        self._files.append(_File(self._part / name, self.folder / name, facts))
+        self._files.append(_File(self._part / name, self.path / name, facts))
         return self._files[-1]
 
     def append(self, samples: Array, X: Array, Y: Array) -> None:
@@ -147,8 +135,8 @@ class CodedWriter:
         assert self._order is not None
         due = min(self.chunk_slots, self.index.n_slots - self.slots)
         if X.shape[1] != due:
-            raise DataError(f"{self.folder}: {X.shape[1]} slots came, {due} were due")
-        with _reported(self.folder):
+            raise DataError(f"{self.path}: {X.shape[1]} slots came, {due} were due")
+        with self._reported():
             for worker, (X_file, Y_file) in enumerate(zip(self._X, self._Y, strict=True)):
                 self._X_chunk.write(X_file, self.slots, X[worker])
                 self._Y_chunk.write(Y_file, self.slots, Y[worker])
@@ -160,44 +148,26 @@ class CodedWriter:
     def _finish(self) -> None:
         if self.slots != self.index.n_slots:
             raise DataError(
-                f"{self.folder}: {self.slots} slots came, {self.index.n_slots} were announced"
+                f"{self.path}: {self.slots} slots came, {self.index.n_slots} were announced"
             )
         while self._files:
             # the index last: without it nothing is a coded dataset
             self._files[-1].finish()
             self._files.pop()
         sync(self._part)
-        if self.folder.exists():
-            self.folder.rename(self._old)
-        self._part.rename(self.folder)
-        sync(self.folder.parent)
+        if self.path.exists():
+            self.path.rename(self._old)
+        self._part.rename(self.path)
+        sync(self.path.parent)
         shutil.rmtree(self._old, ignore_errors=True)
 
     def _discard(self) -> None:
         for leftover in (self._part, self._old):
             shutil.rmtree(leftover, ignore_errors=True)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            if error is None:
-                with _reported(self.folder):
-                    self._finish()
-        except BaseException as raised:
-            error = raised
-            raise
-        finally:
-            if error is not None:
-                self._abandon()
-
-    def _abandon(self) -> None:
+    def _close(self) -> None:
         for file in self._files:
             file.abandon()
-        self._discard()
 
 
 def refuse_folder(folder: Path, force: bool) -> None:
@@ -222,12 +192,3 @@ def _allow_files(n_files: int) -> None:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-
-
-@contextmanager
-def _reported(path: Path) -> Iterator[None]:
-    """Turn what the operating system or HDF5 says into one line that names the folder."""
-    try:
-        yield
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {reason(error)}") from error

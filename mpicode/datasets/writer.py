@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import h5py
@@ -23,27 +20,18 @@ import numpy.typing as npt
 from .. import __version__
 from ..disk import Disk, sync
 from ..errors import ConfigError, DataError
-from ..hdf5 import reason
 from ..seal import checked_chunks, seal
 from .content import ContentHash
 from .filling import FileWriter, Shape
 from .layout import STORED_DTYPES, Meta
 from .shards import join_shards, shard_name
+from .wholly import WrittenWholly
 
 Array = npt.NDArray[Any]
 
 
-@contextmanager
-def _reported(path: Path) -> Iterator[None]:
-    """Turn what the operating system or HDF5 says into one line that names the file."""
-    try:
-        yield
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {reason(error)}") from error
-
-
-class DatasetWriter:
-    """Writes ``path`` from blocks of rows; a context manager that removes its traces on an error.
+class DatasetWriter(WrittenWholly):
+    """Writes ``path`` from blocks of rows.
 
     ``rows_per_shard`` splits the rows into files of that many. ``extra`` are further small
     datasets, by name. Exactly ``shape.n_samples`` rows must be appended.
@@ -59,7 +47,7 @@ class DatasetWriter:
         extra: dict[str, Any] | None = None,
         force: bool = False,
     ) -> None:
-        self.path = Path(path)
+        super().__init__(Path(path))
         if self.path.suffix != ".h5":
             raise ConfigError(f"{self.path}: the name of a dataset file ends in .h5")
         if self.path.exists() and not force:
@@ -98,18 +86,11 @@ class DatasetWriter:
         if not force:
             raise ConfigError(f"{self._folder}: is there already; --force replaces it")
 
-    def __enter__(self) -> DatasetWriter:
-        with _reported(self.path):
-            self._discard()
-            try:
-                if self.rows_per_shard is None:
-                    self._file = FileWriter(self._part, self.path, self.shape, self.meta)
-                else:
-                    self._folder_part.mkdir()
-            except BaseException:
-                self._abandon()
-                raise
-        return self
+    def _begin(self) -> None:
+        if self.rows_per_shard is None:
+            self._file = FileWriter(self._part, self.path, self.shape, self.meta)
+        else:
+            self._folder_part.mkdir()
 
     def append(self, X: Any, y: Array) -> None:
         """Write the next rows: X (n, n_features) as an array or CSR, y (n,)."""
@@ -127,7 +108,7 @@ class DatasetWriter:
             file = self._current()
             take = min(len(y) - at, file.shape.n_samples - file.rows)
             rows = slice(at, at + take)
-            with _reported(self.path):
+            with self._reported():
                 stored = file.append(X if take == len(y) else X[rows], y[rows])
             self._hash.update(**stored)
             self.rows += take
@@ -142,7 +123,7 @@ class DatasetWriter:
         path = self._folder_part / Path(shard_name("", len(self._shards))).name
         self._shards.append(path)
         rows = min(self.rows_per_shard, self.shape.n_samples - self.rows)
-        with _reported(self.path):
+        with self._reported():
             shape = replace(self.shape, n_samples=rows)
             self._file = FileWriter(path, self.path, shape, self.meta)
         return self._file
@@ -206,24 +187,6 @@ class DatasetWriter:
         for leftover in (self._folder_part, self.path.with_suffix(".old")):
             shutil.rmtree(leftover, ignore_errors=True)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            if error is None:
-                with _reported(self.path):
-                    self._finish()
-        except BaseException as raised:
-            error = raised
-            raise
-        finally:
-            if error is not None:
-                self._abandon()
-
-    def _abandon(self) -> None:
+    def _close(self) -> None:
         if self._file is not None:
             self._file.abandon()
-        self._discard()

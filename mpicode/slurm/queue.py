@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime
 import shutil
-import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import GaveUp
+from ..errors import ConfigError, GaveUp
+from .asking import ask
 
 _SECONDS_TO_ANSWER = 30.0
 # Names and paths may have spaces and bars; what separates the fields stands in none of them.
@@ -58,28 +58,13 @@ def jobs() -> list[Queued] | None:
 
     Jobs that have ended are known to it for some minutes.
     """
-    path = shutil.which("squeue")
-    if path is None:
+    if shutil.which("squeue") is None:
         return None
-    command = [path, "--me", "--noheader", "--array", "--states=all", f"--format={_FIELDS}"]
+    options = ("--me", "--noheader", "--array", "--states=all", f"--format={_FIELDS}")
     try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_SECONDS_TO_ANSWER,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
-    except OSError as error:
-        raise GaveUp(f"{path}: cannot be started: {error}") from None
-    except subprocess.TimeoutExpired:
-        raise GaveUp(f"squeue did not answer within {_SECONDS_TO_ANSWER:g} s") from None
-    if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip().splitlines()
-        raise GaveUp(f"squeue refuses: {said[-1] if said else f'exit code {done.returncode}'}")
-    return parse(done.stdout)
+        return parse(ask("squeue", *options, seconds=_SECONDS_TO_ANSWER))
+    except ConfigError as error:
+        raise GaveUp(str(error)) from None
 
 
 def parse(text: str) -> list[Queued]:

@@ -1,18 +1,16 @@
-"""Talking to the scheduler: by its own commands, each with a time limit."""
+"""What is asked of the scheduler: what it has, to take a job, and how that stands."""
 
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import ConfigError, GaveUp
+from .asking import ask
 
-_SECONDS_TO_ANSWER = 120.0
 # Between two looks at a job, from a short one to a long one.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 10.0
 
@@ -49,13 +47,13 @@ class Ended(NamedTuple):
 
 def partitions() -> list[str]:
     """Return the names of the partitions."""
-    return sorted(set(_ask("sinfo", "--all", "--noheader", "--format=%R").split()))
+    return sorted(set(ask("sinfo", "--all", "--noheader", "--format=%R").split()))
 
 
 def mpi_types() -> list[str]:
     """Return the kinds of MPI that srun can start here."""
     # some versions tell it on stderr, each line with their name in front
-    told = _ask("srun", "--mpi=list", errors_too=True).replace("srun: ", "")
+    told = ask("srun", "--mpi=list", errors_too=True).replace("srun: ", "")
     return [line.strip() for line in told.splitlines() if re.fullmatch(r"\s*\w+\s*", line)]
 
 
@@ -64,7 +62,10 @@ def submit(path: Path, environment: Mapping[str, str]) -> str:
 
     Raises `ConfigError` with what sbatch says where it refuses.
     """
-    told = _ask("sbatch", "--parsable", str(path), environment=environment)
+    try:
+        told = ask("sbatch", "--parsable", str(path), environment=environment)
+    except GaveUp as error:
+        raise GaveUp(f"{error}; it may have taken {path} all the same: see squeue") from None
     # on a site of several clusters: NUMBER;CLUSTER
     number = told.strip().splitlines()[-1].partition(";")[0] if told.strip() else ""
     if not number.isdigit():
@@ -78,7 +79,7 @@ def look(job: str) -> list[Ended]:
     Raises `GaveUp` where the scheduler does not know the job, or not any more.
     """
     try:
-        told = _ask("scontrol", "--oneliner", "show", "job", job)
+        told = ask("scontrol", "--oneliner", "show", "job", job)
     except ConfigError as error:
         raise GaveUp(f"job {job}: {error}; its run file says how it went") from None
     return [_stand(line) for line in told.splitlines() if line.startswith("JobId=")]
@@ -129,41 +130,3 @@ def _stand(line: str) -> Ended:
         128 + by_signal if by_signal else int(code),
         known.get("Reason", "None"),
     )
-
-
-def _ask(
-    command: str,
-    *arguments: str,
-    environment: Mapping[str, str] | None = None,
-    errors_too: bool = False,
-) -> str:
-    """Return what a command of the scheduler says; `ConfigError` with its last line if it fails."""
-    path = shutil.which(command)
-    if path is None:
-        raise ConfigError(
-            f"no {command} on PATH: jobs are submitted where SLURM is; "
-            "--print shows the script without it"
-        )
-    try:
-        done = subprocess.run(
-            [path, *arguments],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_SECONDS_TO_ANSWER,
-            stdin=subprocess.DEVNULL,
-            env=environment,
-            check=False,
-        )
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be started: {error}") from None
-    except subprocess.TimeoutExpired:
-        raise GaveUp(
-            f"{command} did not answer within {_SECONDS_TO_ANSWER:g} s; what it was asked it may "
-            "have done all the same: see squeue"
-        ) from None
-    if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip().splitlines()
-        why = said[-1] if said else f"it ended with {done.returncode}"
-        raise ConfigError(f"{command} refuses: {why.removeprefix(f'{command}: error: ')}")
-    return done.stdout + done.stderr if errors_too else done.stdout

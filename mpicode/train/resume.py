@@ -116,6 +116,11 @@ def find(ours: Mapping[str, Any], folder: CheckpointFolder | None) -> Resumption
         return None
     path, checkpoint, damaged = found
     _compare(checkpoint.identity, ours, path)
+    if checkpoint.parameters.size != ours["n_parameters"]:
+        raise DataError(
+            f"{path}: {checkpoint.parameters.size} parameters, the problem has "
+            f"{ours['n_parameters']}"
+        )
     notes = [f"{error}; the checkpoint before it is used, {path.name}" for error in damaged]
     theirs = checkpoint.identity
     if theirs.get("run.n_workers") != ours["run.n_workers"]:

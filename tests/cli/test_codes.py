@@ -1,28 +1,13 @@
-import argparse
 import json
 import math
 
 import pytest
 
 from mpicode import codes
-from mpicode.cli.codes import add_parser
+from mpicode.cli import main
 from mpicode.cli.codes_one import ROWS
 from mpicode.codes.failures import FAILURES
 from mpicode.errors import ConfigError
-
-
-@pytest.fixture
-def run(capsys):
-    """Run ``mpicode codes ...``; return what went to stdout and to stderr."""
-    parser = argparse.ArgumentParser()
-    add_parser(parser.add_subparsers())
-
-    def run(*arguments):
-        args = parser.parse_args(["codes", *arguments])
-        assert args.command(args) == 0
-        return capsys.readouterr()
-
-    return run
 
 
 def test_all_schemes_have_a_line_each_on_stderr(run):
@@ -147,10 +132,8 @@ def test_failures_as_often_as_so_many_lost(run):
 
 
 def test_the_help_names_all_failures(capsys):
-    parser = argparse.ArgumentParser()
-    add_parser(parser.add_subparsers())
     with pytest.raises(SystemExit):
-        parser.parse_args(["codes", "--help"])
+        main(["codes", "--help"])
     assert f"who is lost: {', '.join(FAILURES)} " in " ".join(capsys.readouterr().out.split())
 
 

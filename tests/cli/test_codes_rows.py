@@ -1,27 +1,11 @@
-import argparse
 import json
 
 import numpy as np
 import pytest
 
 from mpicode import codes
-from mpicode.cli.codes import add_parser
 from mpicode.codes.packing import coherence, welch_bound
 from mpicode.errors import ConfigError
-
-
-@pytest.fixture
-def run(capsys):
-    """Run ``mpicode codes ...``; return what went to stdout and to stderr."""
-    parser = argparse.ArgumentParser()
-    add_parser(parser.add_subparsers())
-
-    def run(*arguments):
-        args = parser.parse_args(["codes", *arguments])
-        assert args.command(args) == 0
-        return capsys.readouterr()
-
-    return run
 
 
 def test_the_rows_are_described(run):

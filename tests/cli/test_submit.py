@@ -58,6 +58,26 @@ def test_the_script_is_beside_the_run_and_the_number_on_stdout(submit, tmp_path)
     assert submit("-o", "runs/first.h5")[0] == 0  # over its own
 
 
+def test_a_script_that_sbatch_refuses_does_not_stay(submit, tmp_path):
+    program(tmp_path, "sbatch", 'echo "sbatch: error: no time left" >&2; exit 1')
+    before = sorted(tmp_path.iterdir())
+    code, out, err = submit()
+    assert (code, out) == (2, "")
+    assert err == "mpicode: error: sbatch refuses: no time left\n"
+    assert sorted(tmp_path.iterdir()) == before
+    # nor does it take the place of one that was taken
+    program(tmp_path, "sbatch", "echo 42")
+    assert submit("--time", "1:00:00")[0] == 0
+    accepted = (tmp_path / "run.sbatch").read_text()
+    program(tmp_path, "sbatch", "exit 1")
+    assert submit("--time", "2:00:00")[0] == 2
+    assert (tmp_path / "run.sbatch").read_text() == accepted
+    # one that was taken without a word may have a job
+    program(tmp_path, "sbatch", "exit 0")
+    assert submit("--time", "3:00:00")[0] == 4
+    assert "#SBATCH --time=3:00:00\n" in (tmp_path / "run.sbatch").read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -33,6 +33,24 @@ def interrupt(cluster, job, stage, path, call):
     cluster.until(lambda: saved.exists() and saved.stat().st_mtime_ns > before, "the run is saved")
 
 
+def see_it_put_back_twice(cluster, job, stage, path, calm, saved):
+    """Let a job go on each time its run is ``saved``; it must end as if nothing had happened.
+
+    Its workers of a group wait at their gradient 7, and are told to wait at the 9th then.
+    """
+    for call in (7, 9):
+        saved(call)
+        for rank in GROUP:
+            stage.release("gradient", rank)
+            if call == 7:
+                stage.hold("gradient", rank, 9)
+        cluster.until_state(job, "PENDING", "COMPLETING")
+    cluster.until_state(job, *OVER)
+    assert cluster.states(job) == ["COMPLETED"], logs(path)
+    assert "Restarts=2" in cluster.shown(job)
+    assert bits(path) == calm
+
+
 @pytest.mark.parametrize("launcher", ["mpirun", "srun"])
 def test_a_job_ends_with_the_parameters_of_mpicode_run(cluster, calm, tmp_path, launcher):
     folder = tmp_path / 'it\'s "5%" of $HOME'
@@ -51,18 +69,12 @@ def test_a_job_whose_time_is_up_twice_ends_with_the_same_bits(cluster, calm, con
     for rank in GROUP:
         stage.hold("gradient", rank, 7)
     job = cluster.submit(path)
-    for call in (7, 9):
+
+    def saved(call):
         interrupt(cluster, job, stage, path, call)
         assert read_run(path.with_suffix(".h5")).attrs["outcome"] == "interrupted"
-        for rank in GROUP:
-            stage.release("gradient", rank)
-            if call == 7:
-                stage.hold("gradient", rank, 9)
-        cluster.until_state(job, "PENDING", "COMPLETING")
-    cluster.until_state(job, *OVER)
-    assert cluster.states(job) == ["COMPLETED"], logs(path)
-    assert "Restarts=2" in cluster.shown(job)
-    assert bits(path) == calm
+
+    see_it_put_back_twice(cluster, job, stage, path, calm, saved)
     events = [event["kind"] for event in read_run(path.with_suffix(".h5")).events]
     assert events.count("resumed") == 2
 
@@ -73,26 +85,18 @@ def test_a_job_whose_time_is_up_twice_ends_with_the_same_bits(cluster, calm, con
 )
 def test_a_real_time_limit_puts_a_job_back_each_time(cluster, calm, config, stage):
     path = config(problem={"name": stage.name})
-    saved = path.with_suffix(".h5")
+    file = path.with_suffix(".h5")
     for rank in GROUP:
         stage.hold("gradient", rank, 7)
     job = cluster.submit(path, "--time", "2:00", "--seconds-to-save", "60")
-    for call in (7, 9):
-        before = saved.stat().st_mtime_ns if saved.exists() else 0
+
+    def saved(call):
+        before = file.stat().st_mtime_ns if file.exists() else 0
         cluster.slurm.until(
-            lambda before=before: saved.exists() and saved.stat().st_mtime_ns > before,
-            "the run is saved",
-            180,
+            lambda: file.exists() and file.stat().st_mtime_ns > before, "the run is saved", 180
         )
-        for rank in GROUP:
-            stage.release("gradient", rank)
-            if call == 7:
-                stage.hold("gradient", rank, 9)
-        cluster.until_state(job, "PENDING", "COMPLETING")
-    cluster.until_state(job, *OVER)
-    assert cluster.states(job) == ["COMPLETED"], logs(path)
-    assert "Restarts=2" in cluster.shown(job)
-    assert bits(path) == calm
+
+    see_it_put_back_twice(cluster, job, stage, path, calm, saved)
 
 
 def test_a_job_begins_after_the_one_it_depends_on(cluster, calm, config, stage):

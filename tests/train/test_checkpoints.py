@@ -1,5 +1,6 @@
 """Going on from checkpoints under the virtual clock: as if there had been no break, bit for bit."""
 
+import dataclasses
 import errno
 import os
 import threading
@@ -13,6 +14,7 @@ from mpicode.config import Checkpoint as Table
 from mpicode.errors import ConfigError, DataError, WorkerFailed
 from mpicode.optimizers import make as make_optimizer
 from mpicode.results import CheckpointFolder, read_checkpoint, read_run
+from mpicode.results.checkpoint import front, to_bytes
 from mpicode.train.checkpoints import Checkpoints, Identity, State
 
 
@@ -365,6 +367,17 @@ def test_where_all_are_damaged_that_is_told(job, tmp_path):
     for path in states(tmp_path):
         damage(path, "cut")
     with pytest.raises(DataError, match=r"checksum does not match; 2 of 2 checkpoints"):
+        mpicode.run(job(), resume=True)
+
+
+def test_so_are_parameters_that_are_not_as_many_as_the_problem_has(job, tmp_path):
+    killed(job(), 30)
+    path = states(tmp_path)[-1]
+    checkpoint = read_checkpoint(path)
+    n = checkpoint.parameters.size
+    rest = to_bytes(dataclasses.replace(checkpoint, parameters=checkpoint.parameters[:-1]))
+    path.write_bytes(front(rest) + bytes(rest))
+    with pytest.raises(DataError, match=rf"{path.name}: {n - 1} parameters, the problem has {n}$"):
         mpicode.run(job(), resume=True)
 
 

@@ -150,9 +150,10 @@ class LightDecoder(ABC):
         """Go on from a `memory`; `DataError` if it is not one of this decoder and these rows."""
         own = self.memory()
         for key, array in own.items():
-            found = np.shape(memory[key]) if key in memory else "none"
-            if found != array.shape:
-                raise DataError(f"decoder memory: {key!r} is {found}, wants {array.shape}")
+            found = np.asarray(memory.get(key))
+            if found.shape != array.shape or found.dtype.kind != "f":
+                told = f"{found.dtype} {found.shape}" if key in memory else "missing"
+                raise DataError(f"decoder memory: {key!r} is {told}, wants floats {array.shape}")
         for key, array in own.items():
             array[...] = memory[key]
 

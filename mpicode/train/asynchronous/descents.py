@@ -18,6 +18,7 @@ from ...codes.light import LightDecoder
 from ...kernels import accumulate, innovate
 from ...optimizers import Optimizer
 from ...optimizers.gradient_descent import GradientDescent
+from .kept import count, numbers
 from .light import Light
 
 Matrix = NDArray[np.float64]
@@ -76,7 +77,7 @@ class Descent(ABC):
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state`."""
-        self.n_waiting = int(state["waiting"])
+        self.n_waiting = count(state, "waiting", self._per_step)
 
 
 class Direct(Descent):
@@ -142,7 +143,7 @@ class Direct(Descent):
         """Go on from a `state`."""
         super().restore(state)
         if self._gradient is not None:
-            self._gradient[:] = state["gradient"]
+            self._gradient[:] = numbers(state, "gradient", self._gradient.shape)
             self._touched.update(range(len(self.x)))
 
 

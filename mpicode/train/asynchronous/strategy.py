@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...errors import DataError
 from ...outcomes import Outcome
 from ...pool import Answer, Stream
 from ..checkpoints import State
 from ..round import Round
+from .kept import count
 from .parameters import descent_for
 from .relay import Relay
 from .streaming import Streaming, whole
@@ -141,8 +141,6 @@ class Asynchronous(Streaming):
 
     def _restore(self, more: dict[str, Any]) -> None:
         state = {key.removeprefix(_PREFIX): value for key, value in more.items()}
-        version = state.pop("version", None)
-        if version is None:
-            raise DataError("the checkpoint has no version of the parameters")
+        version = count(state, "version")
         self._descent.restore(state)
-        self._pool.version = int(version)
+        self._pool.version = version

@@ -1,11 +1,15 @@
 """An asynchronous run that goes on from a checkpoint does so with nothing under way."""
 
+import dataclasses
+import re
+
 import numpy as np
 import pytest
 
 import mpicode
-from mpicode.errors import ConfigError
+from mpicode.errors import ConfigError, DataError
 from mpicode.results import read_checkpoint, read_run
+from mpicode.results.checkpoint import front, to_bytes
 
 
 @pytest.mark.parametrize(
@@ -72,3 +76,32 @@ def test_another_mode_is_another_run(config, tmp_path):
     mpicode.run(config("direct", output=output, run=run))
     with pytest.raises(ConfigError, match=r"asynchronous\.mode: 'memory', but .* 'direct'"):
         mpicode.run(config("memory", output=output, run={"iterations": 6}), resume=True)
+
+
+@pytest.mark.parametrize(
+    ("mode", "key", "value", "says"),
+    [
+        ("direct", "version", None, "asynchronous.version is missing, wants a number"),
+        ("direct", "version", np.array(-1), "asynchronous.version is -1, wants a number from 0"),
+        ("direct", "waiting", np.array(4), "asynchronous.waiting is 4, wants a number from 0 to 3"),
+        ("direct", "waiting", np.zeros(2), "asynchronous.waiting is float64 (2,), wants a number"),
+        ("direct", "gradient", None, "asynchronous.gradient is missing, wants floats (13, 50)"),
+        ("direct", "gradient", np.zeros(3), "asynchronous.gradient is float64 (3,), wants floats"),
+        ("memory", "estimate", None, "'estimate' is missing, wants floats (13, 50)"),
+        ("memory", "estimate", np.zeros((13, 50), int), "'estimate' is int64 (13, 50), wants"),
+    ],
+)
+def test_what_a_checkpoint_kept_is_looked_at(config, tmp_path, mode, key, value, says):
+    run = {"iterations": 3}
+    table = {"mode": mode, "messages_per_step": 4}
+    changes = {"asynchronous": table, "output": {"path": str(tmp_path / "run.h5")}}
+    mpicode.run(config(run=run, **changes))
+    newest = max((tmp_path / "run.checkpoints").glob("*.h5"))
+    checkpoint = read_checkpoint(newest)
+    kept = {**checkpoint.optimizer, f"asynchronous.{key}": value}
+    if value is None:
+        del kept[f"asynchronous.{key}"]
+    rest = to_bytes(dataclasses.replace(checkpoint, optimizer=kept))
+    newest.write_bytes(front(rest) + bytes(rest))
+    with pytest.raises(DataError, match=re.escape(says)):
+        mpicode.run(config(run={"iterations": 6}, **changes), resume=True)
