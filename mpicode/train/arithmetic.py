@@ -68,9 +68,10 @@ class Floating:
     counts_places = True
 
     def __init__(self, code: DataCode, n_parameters: int, dtype: np.dtype[Any]) -> None:
-        self.is_complex = code.storage.dtype.kind == "c"
         self.request_dtype = dtype
-        self.answer_dtype: np.dtype[Any] = np.dtype(np.complex128) if self.is_complex else dtype
+        self.answer_dtype: np.dtype[Any] = (
+            np.dtype(np.complex128) if code.storage.dtype.kind == "c" else dtype
+        )
         self.answer_length = n_parameters + 1
         self._code = code
         self._finds_corrupt = finds_corrupt(code)
@@ -91,8 +92,7 @@ class Floating:
             weights = self._code.sum_weights(arrived)
             combine_segments(weights[np.newaxis], vectors, self._sum)
             weight = float(np.linalg.norm(weights))
-        loss = np.nan if self.is_complex else float(self._sum[0, -1])
-        return Sum(self._sum[0, :-1], loss, corrupt, residual, weight)
+        return Sum(self._sum[0, :-1], float(self._sum[0, -1]), corrupt, residual, weight)
 
 
 class OverField:

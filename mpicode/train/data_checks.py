@@ -16,7 +16,7 @@ _ROWS = 3
 
 
 def check_function(setup: DataSetup) -> None:
-    """Raise `ConfigError` if the gradient is no polynomial of the degree that is decoded.
+    """Raise `ConfigError` if gradient or loss is no polynomial of the degree that is decoded.
 
     Over a field also where that is too small for the sum over all rows, which are read for it.
     """
@@ -47,7 +47,7 @@ def _gradient(
     X: NDArray[np.floating],
     Y: NDArray[np.floating],
 ) -> NDArray[np.floating]:
-    out = np.zeros(problem.n_parameters, problem.dtype)
+    out = np.zeros(problem.n_parameters + 1, problem.dtype)
     weights = np.ones(len(X), problem.dtype)
-    problem.gradient(x, Rows(X, soft_labels(Y, problem)), weights, out)
+    out[-1] = problem.gradient(x, Rows(X, soft_labels(Y, problem)), weights, out[:-1])
     return out

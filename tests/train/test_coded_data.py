@@ -14,6 +14,8 @@ from mpicode.datasets.encode import encode_dataset
 from mpicode.datasets.mixing import Field
 from mpicode.errors import ConfigError, NotDecodable
 from mpicode.outcomes import Outcome
+from mpicode.problems import losses
+from mpicode.problems.least_squares import LeastSquares
 from mpicode.results import read_run
 from mpicode.train.setup import build
 
@@ -77,6 +79,11 @@ def test_an_exact_code_is_gradient_descent_whoever_answers(small, regression, co
     assert result.error is None
     np.testing.assert_allclose(result.parameters, descend(*regression[1:]), rtol=1e-8)
     assert result.history["n_arrived"].max() < 10
+    # the loss is decoded with the gradient, from complex rows too
+    known = [0, 10, 20]
+    loss, decoded = (result.history[name][known] for name in ("loss", "estimated_loss"))
+    np.testing.assert_allclose(decoded, loss, rtol=1e-8)
+    assert np.isfinite(result.history["estimated_loss"]).all()
 
 
 def test_a_mini_batch_is_the_same_slots_of_every_block(small, regression):
@@ -417,9 +424,6 @@ def test_a_module_that_is_not_the_same_function_of_each_row_is_refused(small, mo
 
 
 def test_a_gradient_of_a_higher_degree_than_it_says_is_found_out(small, monkeypatch):
-    from mpicode.problems import losses
-    from mpicode.problems.least_squares import LeastSquares
-
     def cubic(self, z, y, weights):
         z += 0.1 * z**2
         return losses.SQUARED.residual(z, y, weights)
@@ -427,3 +431,44 @@ def test_a_gradient_of_a_higher_degree_than_it_says_is_found_out(small, monkeypa
     monkeypatch.setattr(LeastSquares, "_residual", cubic)
     with pytest.raises(ConfigError, match=r"^code\.degree: the function is no polynomial of deg"):
         mpicode.run(small({"name": "lagrange", "n_blocks": 3}))
+
+
+def test_a_loss_that_is_no_polynomial_is_found_out(small, monkeypatch):
+    def rounded(self, z, y, weights):
+        return losses.SQUARED.residual(z, y, weights) ** 0.5
+
+    monkeypatch.setattr(LeastSquares, "_residual", rounded)
+    with pytest.raises(ConfigError, match=r"^code\.degree: the function is no polynomial of deg"):
+        mpicode.run(small({"name": "lagrange", "n_blocks": 3}))
+
+
+class Cubic(LeastSquares):
+    """Slope ``z^2 - y``: its gradient is of degree 3 in the rows."""
+
+    name = "cubic"
+    degree = 3
+
+    def _residual(self, z, y, weights):
+        loss = weights @ (z**3 / 3 - y * z)
+        z[...] = weights * (z * z - y)
+        return loss.item()
+
+
+@pytest.mark.parametrize("points", ["roots-of-unity", "chebyshev"])
+def test_a_problem_may_declare_any_degree_such_as_a_cubic_one(small, regression, points):
+    """K = 3: the answers are values of a polynomial of degree 6, so that 7 of them decode."""
+    code = {"name": "lagrange", "n_blocks": 3, "degree": 3, "points": points, "n_stragglers": 2}
+    change = {
+        "problem": {"name": f"{__name__}:Cubic", "intercept": False},
+        "run": {"iterations": 9},
+    }
+    result = mpicode.run(small(code, **change))
+    assert result.error is None
+    assert (result.history["n_arrived"] == 7).all()
+    X, y = regression[1:]
+    x = np.zeros(D)
+    for _ in range(9):
+        x -= STEP * X.T @ ((X @ x) ** 2 - y) / N
+    np.testing.assert_allclose(result.parameters, x, rtol=1e-8)
+    with pytest.raises(ConfigError, match=r"^code\.degree: 2, but the gradient of .* degree 3$"):
+        mpicode.run(small({**code, "degree": 2}, **change))
