@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import ConfigError, DataError
-from ...kernels import MERSENNE_61, modular_dot, modular_transpose_dot
-from .field import Residues, bits_for, check_prime, lift, quantise
+from ...kernels import modular_dot, modular_transpose_dot
+from .field import Residues, check_prime, check_room, lift, quantise
 
 Float = npt.NDArray[np.floating]
 
@@ -48,13 +48,18 @@ class FieldLeastSquares:
         self.data_bits, self.parameter_bits = data_bits, parameter_bits
         self.largest_parameter = largest_parameter
 
+    @property
+    def label_bits(self) -> int:
+        """Of fraction, for the labels."""
+        return self.data_bits + self.parameter_bits
+
     def rows(self, X: npt.ArrayLike) -> Residues:
         """Return features as residues."""
         return quantise(X, self.data_bits, self.prime)
 
     def labels(self, y: npt.ArrayLike) -> Residues:
         """Return labels as residues."""
-        return quantise(y, self.data_bits + self.parameter_bits, self.prime)
+        return quantise(y, self.label_bits, self.prime)
 
     def parameters(self, w: Float) -> Residues:
         """Return parameters as residues; `DataError` where one is too large."""
@@ -103,7 +108,7 @@ class Room:
     def add(self, X: npt.ArrayLike, y: npt.ArrayLike) -> None:
         """Take these rows into account."""
         of = self._of
-        size, labels = _scaled(X, of.data_bits), _scaled(y, of.data_bits + of.parameter_bits)
+        size, labels = _scaled(X, of.data_bits), _scaled(y, of.label_bits)
         largest = _scaled(of.largest_parameter, of.parameter_bits)
         with np.errstate(over="ignore", invalid="ignore"):
             self._sums += (size.sum(axis=1) * largest + labels) @ size
@@ -120,15 +125,7 @@ class Room:
     def check(self) -> None:
         """Raise `ConfigError` where the field is too small for the numbers."""
         of = self._of
-        if 2 * self.largest < of.prime:
-            return
-        needed, most = bits_for(self.largest), MERSENNE_61.bit_length()
-        remedy = "a larger prime" if needed <= most else f"fewer bits, at most {most} can be had"
-        raise ConfigError(
-            f"code.prime: a field of {of.prime.bit_length()} bits is too small, the gradient needs "
-            f"{needed} with data_bits = {of.data_bits} and parameter_bits = {of.parameter_bits}; "
-            f"wants {remedy}"
-        )
+        check_room(of.prime, self.largest, "gradient", of.data_bits, of.parameter_bits)
 
 
 def _scaled(values: npt.ArrayLike, bits: int) -> npt.NDArray[np.float64]:
