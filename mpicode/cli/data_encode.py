@@ -89,7 +89,7 @@ def _field(code: Any, args: argparse.Namespace) -> Field | None:
             )
         return None
     from ..codes.data.field import masks, quantise
-    from ..codes.data.field_gradient import FieldLeastSquares
+    from ..codes.data.field_gradient import FieldGradient, squared
     from ..datasets import open_dataset
     from ..datasets.mixing import Field
 
@@ -102,9 +102,9 @@ def _field(code: Any, args: argparse.Namespace) -> Field | None:
     largest = LARGEST_PARAMETER if args.largest_parameter is None else args.largest_parameter
     with open_dataset(args.file) as dataset:
         room = None
-        if dataset.task == "regression" and code.degree >= FieldLeastSquares.degree:
-            problem = FieldLeastSquares(
-                prime, data_bits=data, parameter_bits=parameter, largest_parameter=largest
+        if dataset.task == "regression" and code.degree >= 2:
+            problem = FieldGradient(
+                squared, prime, data_bits=data, parameter_bits=parameter, largest_parameter=largest
             )
             room = problem.room(dataset.n_features)
     return Field(prime, data, data + parameter, quantise, masks, room)

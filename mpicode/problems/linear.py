@@ -83,6 +83,14 @@ class LinearModel(Problem):
     def _residual(self, z: Float, y: npt.NDArray[Any], weights: Float) -> Number:
         """Replace ``z`` by the derivative of the weighted loss in z; return the weighted loss."""
 
+    def slope(self, z: Any, y: Any) -> Any:
+        """Return the derivative of a row's loss in z, where it is a polynomial in z and y.
+
+        Written with ``+ - *`` alone, so that it is one of other numbers, too: over a prime field.
+        y is as the data has it, 0 or 1 for two classes. Raises `ConfigError` where it is none.
+        """
+        raise ConfigError(f"problem.name: the slope of {self.name!r} is not said as a polynomial")
+
     def _correct(self, z: Float, y: npt.NDArray[Any]) -> float:
         """Return how many rows are predicted right; NaN where that has no meaning."""
         return float("nan")

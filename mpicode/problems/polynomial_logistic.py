@@ -60,6 +60,13 @@ class PolynomialLogistic(LinearModel):
         self.degree = activation_degree + 1
         self._linear, self._cubic = fitted(activation_degree, within)
 
+    def slope(self, z: Any, y: Any) -> Any:
+        """See `LinearModel.slope`."""
+        odd = z * self._linear
+        if self._cubic:
+            odd = odd + z * z * z * self._cubic
+        return odd + (0.5 - y)
+
     def _residual(self, z: Float, y: npt.NDArray[Any], weights: Float) -> Number:
         square = z * z
         loss = math.log(2) + (0.5 - y) * z

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..codes import DataCode
-from ..codes.data.field_gradient import FieldLeastSquares
+from ..codes.data.field_gradient import FieldGradient
 from ..errors import GaveUp, MpicodeError
 from ..kernels import combine_segments
 
@@ -96,7 +96,7 @@ class Floating:
 
 
 class OverField:
-    """Whole numbers modulo a prime: exact, and a gradient of least squares without a loss.
+    """Whole numbers modulo a prime: exact, and a gradient without a loss.
 
     per_row : what each row counts
 
@@ -106,7 +106,7 @@ class OverField:
     counts_places = False
 
     def __init__(
-        self, code: DataCode, problem: FieldLeastSquares, n_parameters: int, per_row: float
+        self, code: DataCode, problem: FieldGradient, n_parameters: int, per_row: float
     ) -> None:
         self.request_dtype = self.answer_dtype = np.dtype(np.int64)
         self.answer_length = n_parameters

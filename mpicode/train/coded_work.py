@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..codes.data.field_gradient import FieldLeastSquares
+from ..codes.data.field_gradient import FieldGradient
 from ..pool.worker import Request
 from ..problems import Problem
 from .coded_rows import CodedRows
@@ -46,10 +46,10 @@ class CodedWork:
 
 
 class FieldWork:
-    """The gradient of least squares over a prime field, as whole numbers: the sum over the rows."""
+    """The gradient over a prime field, as whole numbers: the sum over the rows."""
 
     def __init__(
-        self, problem: FieldLeastSquares, rows: CodedRows, slots: Slots, n: int, load: float
+        self, problem: FieldGradient, rows: CodedRows, slots: Slots, n: int, load: float
     ) -> None:
         self.answer_length = n
         self.dtype = np.dtype(np.int64)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..codes.data.degree import probe_degree
 from ..problems import Problem, Rows
-from .coded_rows import soft_labels
+from .coded_rows import label_columns, soft_labels
 from .data_setup import DataSetup
 
 _ROWS = 3
@@ -37,7 +37,7 @@ def check_function(setup: DataSetup) -> None:
         room = setup.field.room(problem.n_features)
         for rows in setup.train_rows():
             X: Any = rows.X
-            room.add(X, rows.y)
+            room.add(X, label_columns(rows.y, problem)[:, 0])
         room.check()
 
 

@@ -1,5 +1,6 @@
 """Training with codes over the data: against gradient descent by hand, and what is refused."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from mpicode.errors import ConfigError, NotDecodable
 from mpicode.outcomes import Outcome
 from mpicode.problems import losses
 from mpicode.problems.least_squares import LeastSquares
+from mpicode.problems.polynomial_logistic import fitted
 from mpicode.results import read_run
 from mpicode.train.setup import build
 
@@ -262,6 +264,80 @@ def integers(X, y, data_bits, parameter_bits):
     return w
 
 
+def rounded(values, bits):
+    """In exact arithmetic."""
+    whole = np.rint(np.ldexp(np.asarray(values, dtype=float), bits)).astype(int)
+    exact = np.empty(whole.shape, dtype=object)
+    exact.flat = [Fraction(int(number), 2**bits) for number in whole.flat]
+    return exact
+
+
+@pytest.mark.parametrize("degree", [1, 3])
+@pytest.mark.parametrize("coded", [False, True], ids=["combined", "files, T = 1"])
+def test_over_a_field_polynomial_logistic_regression_is_exact(
+    tables, write_data, tmp_path, degree, coded
+):
+    """Against the same descent on rounded numbers in exact arithmetic, with a liar."""
+    data_bits, parameter_bits, n, d = 6, 7, 61, 3
+    rng = np.random.default_rng(8)
+    X = 0.3 * rng.standard_normal((n, d))
+    y = (X[:, 0] - X[:, 1] + 0.1 * rng.standard_normal(n) > 0).astype(np.int64)
+    data = {"path": write_data(X, y, n_classes=2)}
+    code = {"n_blocks": 2, "n_corrupt": 1, "degree": degree + 1, "prime": PRIME}
+    code |= {"n_colluding": 1} if coded else {}
+    n_workers = (1 + coded) * (degree + 1) + 3 + 1
+    if coded:
+        made = codes.make("lagrange", n_workers=n_workers, **code)
+        field = Field(PRIME, data_bits, data_bits + parameter_bits, quantise, masks)
+        folder = tmp_path / "coded"
+        encode_dataset(data["path"], folder, made, {**code, "seed": 0}, field=field, order="none")
+        data["coded"] = str(folder)
+    problem = {"name": "polynomial-logistic", "activation_degree": degree, "intercept": False}
+    run = tables(
+        data=data,
+        optimizer={"step_size": 1.0},
+        run={"n_workers": n_workers, "iterations": 12},
+        field={
+            "data_bits": data_bits, "parameter_bits": parameter_bits, "largest_parameter": 2.0
+        },
+        faults={"inject": [{"kind": "lie", "worker": 1, "iteration": 0, "iterations": 99}]},
+    )  # fmt: skip
+    result = mpicode.run({**run, "problem": problem, "code": {"name": "lagrange", **code}})
+    assert result.error is None
+    linear, cubic = rounded(fitted(degree, 5.0), parameter_bits)
+    rows, w = rounded(X, data_bits), np.zeros(d)
+    for _ in range(12):
+        z = rows @ rounded(w, parameter_bits)
+        slope = Fraction(1, 2) - y + linear * z + cubic * z**3
+        w -= (rows.T @ slope).astype(float) * (1 / n)
+    assert np.array_equal(result.parameters, w)
+    assert np.abs(w).max() > 0.3
+    small = {**run["field"], "largest_parameter": 1e9}
+    text = r"^code\.prime: a field of 61 bits is too small, the gradient needs \d+ with data_bits"
+    if degree == 3:
+        with pytest.raises(ConfigError, match=text):
+            mpicode.run(
+                {**run, "problem": problem, "code": {"name": "lagrange", **code}, "field": small}
+            )
+
+
+def test_over_a_field_a_problem_of_ones_own_has_any_degree(small, regression):
+    code = {"name": "lagrange", "n_blocks": 2, "degree": 3, "prime": PRIME, "n_stragglers": 2}
+    change = {
+        "problem": {"name": f"{__name__}:Cubic", "intercept": False},
+        "field": {"data_bits": 8, "parameter_bits": 8},
+        "run": {"iterations": 4},
+    }
+    result = mpicode.run(small(code, **change))
+    assert result.error is None
+    X, y = rounded(regression[1], 8), rounded(regression[2], 16)
+    w = np.zeros(D)
+    for _ in range(4):
+        z = X @ rounded(w, 8)
+        w -= STEP * ((X.T @ (z * z - y)).astype(float) * (1 / N))
+    assert np.array_equal(result.parameters, w)
+
+
 def test_without_masks_workers_combine_over_a_field_themselves(small, regression):
     code = {"name": "lagrange", "n_blocks": 2, "prime": PRIME}
     field = {"data_bits": 12, "parameter_bits": 16}
@@ -370,7 +446,7 @@ def test_a_run_goes_on_from_a_checkpoint(small, tmp_path):
         ),
         (
             {"code": {"name": "lagrange", "prime": PRIME}},
-            r"problem\.name: over a field only 'least-squares' with intercept = false",
+            r"problem\.name: over a field models of one output, linear in the features and wi",
         ),
         (
             {"code": {"name": "lagrange", "prime": 65537}, "problem": {"intercept": False}},
@@ -447,6 +523,9 @@ class Cubic(LeastSquares):
 
     name = "cubic"
     degree = 3
+
+    def slope(self, z, y):
+        return z * z - y
 
     def _residual(self, z, y, weights):
         loss = weights @ (z**3 / 3 - y * z)

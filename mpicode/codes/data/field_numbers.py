@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from ...kernels import modular_dot
+from ...kernels import modular_dot, modular_transpose_dot
 from . import field
 
 Array = npt.NDArray[Any]
@@ -212,10 +212,13 @@ class FieldNumbers(Numbers):
         return (field.product(self.residues, other[0], self.form.prime),)
 
     def _dot(self, other: Arrays) -> Arrays:
-        a, b = (np.ascontiguousarray(part) for part in (self.residues, other[0]))
-        out = np.empty((*np.atleast_2d(a).shape[:1], *b.shape[1:]), dtype=np.int64)
-        modular_dot(np.atleast_2d(a), b, self.form.prime, out)
-        return (out if a.ndim == 2 else out[0],)
+        prime, given = self.form.prime, self.residues
+        b = np.ascontiguousarray(other[0])
+        out = np.empty((*np.atleast_2d(given).shape[:1], *b.shape[1:]), dtype=np.int64)
+        if given.ndim == 2 and given.flags.f_contiguous:
+            return (modular_transpose_dot(given.T, b, prime, out),)
+        modular_dot(np.ascontiguousarray(np.atleast_2d(given)), b, prime, out)
+        return (out if given.ndim == 2 else out[0],)
 
     def _summed(self, axis: int) -> Arrays:
         return (field.total(self.residues, axis, self.form.prime),)
@@ -237,9 +240,13 @@ class Bounds(Numbers):
 
         error : what rounding changes them by at most; by default what it can
         """
-        if error is None:
-            error = np.full(size.shape, 0.5**form.data_bits / 2)
-        return cls(form, rounded(size, form.data_bits), error, form.data_bits)
+        found = cls.rounded(form, size, form.data_bits)
+        return found if error is None else cls(form, found.size, error, found.bits)
+
+    @classmethod
+    def rounded(cls, form: Form, size: Array, bits: int) -> Bounds:
+        """Return the bounds of numbers rounded to so many bits, of magnitude ``size``."""
+        return cls(form, rounded(size, bits), np.full(size.shape, 0.5**bits / 2), bits)
 
     @property
     def size(self) -> npt.NDArray[np.float64]:
