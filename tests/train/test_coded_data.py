@@ -338,6 +338,20 @@ def test_over_a_field_a_problem_of_ones_own_has_any_degree(small, regression):
     assert np.array_equal(result.parameters, w)
 
 
+@pytest.mark.parametrize(
+    ("slope", "text"),
+    [
+        (lambda self, z, y: abs(z) - y, r"its slope fails on residues with TypeError: .*; wants"),
+        (lambda self, z, y: z - 2 * y, r"the slope of 'least-squares' gives another gradient, "),
+    ],
+)
+def test_over_a_field_a_slope_that_is_not_the_gradients_is_refused(small, monkeypatch, slope, text):
+    monkeypatch.setattr(LeastSquares, "slope", slope)
+    code = {"name": "lagrange", "n_blocks": 2, "prime": PRIME}
+    with pytest.raises(ConfigError, match=r"^problem\.name: " + text):
+        mpicode.run(small(code, problem={"intercept": False}))
+
+
 def test_without_masks_workers_combine_over_a_field_themselves(small, regression):
     code = {"name": "lagrange", "n_blocks": 2, "prime": PRIME}
     field = {"data_bits": 12, "parameter_bits": 16}

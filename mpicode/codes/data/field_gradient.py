@@ -60,8 +60,14 @@ class FieldGradient:
         self.form = Form(prime, data_bits, parameter_bits)
         self.largest_parameter = largest_parameter
         self._slope = slope
-        # of fraction, whatever the rows are
-        self._bits = self._bounds(np.zeros((1, 1)), np.zeros(1)).bits
+        try:
+            # of fraction, whatever the rows are
+            self._bits = self._bounds(np.zeros((1, 1)), np.zeros(1)).bits
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ConfigError(
+                f"problem.name: its slope fails on residues with {type(error).__name__}: {error}; "
+                "wants + - * alone"
+            ) from error
 
     @property
     def prime(self) -> int:
