@@ -13,8 +13,8 @@ from .data_output import count
 if TYPE_CHECKING:
     from ..datasets.mixing import Field
 
-# Of fraction, where a field is asked for and no number.
-BITS = 12
+# Where a field is asked for and no numbers: as in the table [field].
+BITS, LARGEST_PARAMETER = 12, 16.0
 ORDERS = ("none", "class", "path")
 
 
@@ -53,6 +53,14 @@ def add_encode(commands: Any) -> None:
         metavar="BITS",
         help="of fraction, for the model's parameters; labels have both (default 12)",
     )
+    field.add_argument(
+        "--largest-parameter",
+        type=float,
+        metavar="SIZE",
+        help="magnitude that no parameter will exceed (default 16): a field too small for the "
+        "gradient of least squares is refused, where labels are numbers and the code's degree is "
+        "2 or more",
+    )
     parser.add_argument("--force", action="store_true", help="replace a folder that is there")
     parser.add_argument("--json", action="store_true", help="print the facts as JSON")
     parser.set_defaults(command=run_encode)
@@ -75,10 +83,14 @@ def _field(code: Any, args: argparse.Namespace) -> Field | None:
     bits = args.data_bits, args.parameter_bits
     prime = getattr(code, "prime", None)
     if prime is None:
-        if bits != (None, None):
-            raise ConfigError("--data-bits, --parameter-bits: want --set prime=P with them")
+        if (*bits, args.largest_parameter) != (None, None, None):
+            raise ConfigError(
+                "--data-bits, --parameter-bits, --largest-parameter: want --set prime=P with them"
+            )
         return None
     from ..codes.data.field import masks, quantise
+    from ..codes.data.field_gradient import FieldGradient, squared
+    from ..datasets import open_dataset
     from ..datasets.mixing import Field
 
     data, parameter = (BITS if given is None else given for given in bits)
@@ -87,7 +99,15 @@ def _field(code: Any, args: argparse.Namespace) -> Field | None:
             f"--data-bits {data}, --parameter-bits {parameter}: together they want a field of more "
             f"than {data + parameter} bits, {prime} has {prime.bit_length()}"
         )
-    return Field(prime, data, data + parameter, quantise, masks)
+    largest = LARGEST_PARAMETER if args.largest_parameter is None else args.largest_parameter
+    with open_dataset(args.file) as dataset:
+        room = None
+        if dataset.task == "regression" and code.degree >= 2:
+            problem = FieldGradient(
+                squared, prime, data_bits=data, parameter_bits=parameter, largest_parameter=largest
+            )
+            room = problem.room(dataset.n_features)
+    return Field(prime, data, data + parameter, quantise, masks, room)
 
 
 def run_encode(args: argparse.Namespace) -> int:

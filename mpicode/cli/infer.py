@@ -104,14 +104,17 @@ def summary(result: Inference) -> list[str]:
     used = result.arrived.sum(axis=1)
     lines = [f"mpicode: note: {note}" for note in result.notes]
     lines.append(f"mpicode: {n} values of {outputs} numbers in {n_rounds} rounds")
-    lines.append(
-        f"  {used.min()} to {used.max()} of {n_workers} answers used, Lebesgue constant up to "
-        f"{np.max(result.lebesgue):.3g}"
-    )
-    lines.append(
-        f"  estimated mean squared error: decoder (generalisation) {result.generalization:.3g}, "
-        f"encoder (training term, at the inputs) {result.training:.3g}"
-    )
+    answers = f"  {used.min()} to {used.max()} of {n_workers} answers used"
+    if np.isnan(result.lebesgue).all():
+        lines.append(f"{answers}, decoding is exact over the field")
+        lines.append(f"  rounded rows shift no value by more than {result.error.max():.3g}, rms")
+    else:
+        lines.append(f"{answers}, Lebesgue constant up to {np.max(result.lebesgue):.3g}")
+        lines.append(
+            "  estimated mean squared error: decoder (generalisation) "
+            f"{result.generalization:.3g}, encoder (training term, at the inputs) "
+            f"{result.training:.3g}"
+        )
     found = result.comparison
     parts = [f"{key} {found[key]:.4f}" for key in ("accuracy", "rmse") if key in found]
     if parts:

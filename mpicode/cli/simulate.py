@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from typing import Any
 
@@ -49,7 +50,7 @@ def command(options: argparse.Namespace) -> int:
                 "median_seconds": float(median),
                 "p95_seconds": float(late),
                 "messages_used": float(arrivals.n_arrived.mean()) if seconds.size else 0.0,
-                "mean_residual": float(arrivals.residual.mean()) if seconds.size else 0.0,
+                "mean_residual": _mean(arrivals.residual.tolist()),
             }
         )
     if options.json:
@@ -62,15 +63,28 @@ def command(options: argparse.Namespace) -> int:
         print(
             f"{row['code']:24s}{row['load']:11.3f}{row['total_seconds']:11.3f}"
             f"{1e3 * row['median_seconds']:11.3f}{1e3 * row['p95_seconds']:11.3f}"
-            f"{row['messages_used']:11.2f}{row['mean_residual']:11.3g}"
+            f"{row['messages_used']:11.2f}{_number(row['mean_residual'])}"
             f"{base / max(row['total_seconds'], 1e-300):11.2f}",
             file=sys.stderr,
         )
     return 0
 
 
+def _mean(residuals: list[float]) -> float | None:
+    """Return the mean; None for codes over the data, which do not know what they miss."""
+    mean = sum(residuals) / max(len(residuals), 1)
+    return None if math.isnan(mean) else mean
+
+
+def _number(value: float | None) -> str:
+    return f"{'-':>11s}" if value is None else f"{value:11.3g}"
+
+
 def _with_code(config: Config, name: str) -> Config:
-    """Return the configuration with another code, which keeps the parameters that it knows."""
+    """Return the configuration with another code, which keeps the parameters that it knows.
+
+    But for the number of blocks, which is another thing in codes over the data.
+    """
     import dataclasses
 
     from ..codes import CODES
@@ -78,6 +92,8 @@ def _with_code(config: Config, name: str) -> Config:
 
     if name == config.code.name:
         return config
-    known = parameters_of(CODES[name])
+    known = set(parameters_of(CODES[name]))
+    if CODES[name].family != CODES[config.code.name].family:
+        known -= {"n_blocks"}
     kept = {key: value for key, value in config.code.parameters.items() if key in known}
     return dataclasses.replace(config, code=Part(name, kept))

@@ -58,7 +58,8 @@ def encode_dataset(
     mask_scale : standard deviation of Gaussian masks, in units of that of the data
     field      : for a code whose ``storage`` is residues of a prime field
 
-    Raises `ConfigError` for numbers that do not fit together, `DataError` for data that cannot be
+    Raises `ConfigError` for numbers that do not fit together or a field without room for what is to
+    be computed (for which the rows are read once more, before), `DataError` for data that cannot be
     read, is sparse, or holds numbers that are not finite, and for a disk that is full.
     """
     folder = Path(folder)
@@ -69,6 +70,7 @@ def encode_dataset(
         _see_that_it_can_be(dataset, code)
         mixing: Mixing
         if field is not None:
+            _see_room_in(field, dataset)
             mixing = FieldMixing(code.storage, field)
         else:
             scales = _mask_scales(dataset, mask_scale if code.n_masks else 0.0)
@@ -98,6 +100,29 @@ def _see_that_it_can_be(dataset: Dataset, code: StoredBy) -> None:
     bare = np.flatnonzero(~code.storage[:, code.n_blocks :].any(axis=1))
     if code.n_masks and bare.size:
         raise ConfigError(f"code {code.name!r}: worker {bare[0]} would hold data without a mask")
+
+
+def _see_room_in(field: Field, dataset: Dataset) -> None:
+    """Raise `ConfigError` unless the field has room for the function of all rows."""
+    if field.room is None:
+        return
+    step = max(READ_BYTES // (8 * dataset.n_features), 1)
+    for start in range(0, dataset.n_samples, step):
+        X, y = dataset.read(start, min(start + step, dataset.n_samples), np.float64)
+        _see_finite(dataset, start, X, y)
+        field.room.add(X, y)
+    field.room.check()
+
+
+def _see_finite(dataset: Dataset, start: int, X: Array, y: Array) -> None:
+    """Raise `DataError` for a number that is not finite: it would be in every coded block."""
+    for name, values in (("X", X), ("y", y)):
+        # the smallest and the largest are found faster than all are looked at
+        if values.dtype.kind == "f" and not np.isfinite([values.min(), values.max()]).all():
+            row, *column = np.argwhere(~np.isfinite(values))[0].tolist()
+            where = f"row {start + row}" + (f", column {column[0]}" if column else "")
+            value = values[(row, *column)]
+            raise DataError(f"{dataset.path}: {name}, {where}: {value} cannot be coded")
 
 
 def _mask_scales(dataset: Dataset, mask_scale: float) -> dict[str, float]:
@@ -230,7 +255,7 @@ class _Encoding:
         X = self._room[:n]
         X[:n_waiting] = waiting.X
         y = self.dataset.read_into(X[n_waiting:], start)
-        self._see_finite(start, X[n_waiting:], y)
+        _see_finite(self.dataset, start, X[n_waiting:], y)
         numbers = np.concatenate([waiting.numbers, np.arange(start, stop)])
         return _Samples(numbers, X, np.concatenate([waiting.y.astype(y.dtype), y]))
 
@@ -242,16 +267,6 @@ class _Encoding:
         rows = min(room // row_bytes, WINDOW_ROWS)
         chunk_rows = self.writer.chunk_slots * index.n_blocks
         return max(rows // chunk_rows, 1) * chunk_rows
-
-    def _see_finite(self, start: int, X: Array, y: Array) -> None:
-        """Raise `DataError` for a number that is not finite: it would be in every coded block."""
-        for name, values in (("X", X), ("y", y)):
-            # the smallest and the largest are found faster than all are looked at
-            if values.dtype.kind == "f" and not np.isfinite([values.min(), values.max()]).all():
-                row, *column = np.argwhere(~np.isfinite(values))[0].tolist()
-                where = f"row {start + row}" + (f", column {column[0]}" if column else "")
-                value = values[(row, *column)]
-                raise DataError(f"{self.dataset.path}: {name}, {where}: {value} cannot be coded")
 
     def _window(self, samples: _Samples, last: bool) -> _Samples:
         """Encode whole chunks of groups, all there are of the last window; return what is left."""

@@ -77,6 +77,16 @@ class RealMixing:
         combine_segments(self._storage, vectors, out)
 
 
+class Room(Protocol):
+    """Counts how large a function of the rows can become, and refuses a field too small for it."""
+
+    def add(self, X: Array, y: Array) -> None:
+        """Take these rows into account."""
+
+    def check(self) -> None:
+        """Raise `ConfigError` where the field is too small."""
+
+
 @dataclass(frozen=True)
 class Field:
     """Arithmetic modulo ``prime``, and how numbers become residues.
@@ -84,6 +94,7 @@ class Field:
     x_bits, y_bits : of fraction that features and labels are rounded to
     quantise       : (values, bits, prime) -> residues, `DataError` where one does not fit
     masks          : (shape, prime) -> uniform residues, of the operating system's entropy
+    room           : of the function that the rows are encoded for, where that is known
     """
 
     prime: int
@@ -91,6 +102,7 @@ class Field:
     y_bits: int
     quantise: Callable[[Array, int, int], Array]
     masks: Callable[[tuple[int, ...], int], Array]
+    room: Room | None = None
 
 
 class FieldMixing:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Float = npt.NDArray[np.floating[Any]]
 Integer = npt.NDArray[np.integer[Any]]
+# A float; complex of complex rows, which the type of a problem does not tell.
+Number = Any
 
 
 # For functions of parameters that may have diverged: that is told once, by a loss that is not
@@ -99,13 +101,13 @@ class Problem(ABC):
             raise ConfigError(f"run.dtype: wants float32 or float64, got {self.dtype}")
 
     @abstractmethod
-    def gradient(self, x: Float, rows: Rows, weights: Float, out: Float) -> float:
+    def gradient(self, x: Float, rows: Rows, weights: Float, out: Float) -> Number:
         """Add sum_i weights_i * (gradient of loss_i at x) to ``out``.
 
         x : (n_parameters,)    weights : (n_rows,), any sign    out : (n_parameters,)
 
-        Returns sum_i weights_i * loss_i(x), of complex rows the real part. Neither contains
-        the L2 term.
+        Returns sum_i weights_i * loss_i(x), of complex rows what the polynomial makes of them: a
+        complex number. Neither contains the L2 term.
 
         With weights (n_segments, n_rows), ``out`` is (n_segments * length,), padded: segment u of
         it gets segment u of the gradient weighted by ``weights[u]``, and the loss returned is
@@ -114,7 +116,7 @@ class Problem(ABC):
         """
 
     @abstractmethod
-    def loss(self, x: Float, rows: Rows, weights: Float) -> float:
+    def loss(self, x: Float, rows: Rows, weights: Float) -> Number:
         """Return the number that `gradient` returns, without the gradient."""
 
     @abstractmethod
@@ -171,7 +173,7 @@ class Problem(ABC):
         direction: npt.NDArray[np.float64],
         out: Float,
         mixed: Any = None,
-    ) -> float:
+    ) -> Number:
         """Add ``sum_u direction[u] * segment u`` of what `gradient` gives to ``out``.
 
         weights   : (n_rows,)      direction : (n_segments,), real

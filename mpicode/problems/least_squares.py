@@ -7,7 +7,7 @@ from typing import Any
 import numpy.typing as npt
 
 from . import losses
-from .base import Float
+from .base import Float, Number
 from .linear import LinearModel
 
 
@@ -18,5 +18,9 @@ class LeastSquares(LinearModel):
     tasks = ("regression",)
     degree = 2
 
-    def _residual(self, z: Float, y: npt.NDArray[Any], weights: Float) -> float:
+    def slope(self, z: Any, y: Any) -> Any:
+        """See `LinearModel.slope`."""
+        return z - y
+
+    def _residual(self, z: Float, y: npt.NDArray[Any], weights: Float) -> Number:
         return losses.SQUARED.residual(z, y, weights)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ..errors import ConfigError, DataError
 from ..kernels import csr_dot, csr_transpose_accumulate
-from .base import Float, Integer, Problem, Rows, quiet
+from .base import Float, Integer, Number, Problem, Rows, quiet
 from .columns import Entering, entering_of, rows_of
 from .layers import Layer
 from .slices import Mixing, Shape, SlicedLayers
@@ -80,15 +80,23 @@ class LinearModel(Problem):
         return weights, x[self.penalised.stop :]
 
     @abstractmethod
-    def _residual(self, z: Float, y: npt.NDArray[Any], weights: Float) -> float:
+    def _residual(self, z: Float, y: npt.NDArray[Any], weights: Float) -> Number:
         """Replace ``z`` by the derivative of the weighted loss in z; return the weighted loss."""
+
+    def slope(self, z: Any, y: Any) -> Any:
+        """Return the derivative of a row's loss in z, where it is a polynomial in z and y.
+
+        Written with ``+ - *`` alone, so that it is one of other numbers, too: over a prime field.
+        y is as the data has it, 0 or 1 for two classes. Raises `ConfigError` where it is none.
+        """
+        raise ConfigError(f"problem.name: the slope of {self.name!r} is not said as a polynomial")
 
     def _correct(self, z: Float, y: npt.NDArray[Any]) -> float:
         """Return how many rows are predicted right; NaN where that has no meaning."""
         return float("nan")
 
     @quiet
-    def gradient(self, x: Float, rows: Rows, weights: Float, out: Float) -> float:
+    def gradient(self, x: Float, rows: Rows, weights: Float, out: Float) -> Number:
         """See `Problem.gradient`."""
         length = self.check_gradient(x, rows, weights, out)
         weights = np.ascontiguousarray(weights, np.float64)
@@ -139,7 +147,7 @@ class LinearModel(Problem):
         direction: npt.NDArray[np.float64],
         out: Float,
         mixed: Entering | None = None,
-    ) -> float:
+    ) -> Number:
         """See `Problem.coded_gradient`: slopes times a mix of the columns of X."""
         slices = self._sliced(direction.size)
         if slices is None:
@@ -168,7 +176,7 @@ class LinearModel(Problem):
         return layer
 
     @quiet
-    def loss(self, x: Float, rows: Rows, weights: Float) -> float:
+    def loss(self, x: Float, rows: Rows, weights: Float) -> Number:
         """See `Problem.loss`."""
         self.check(x, rows, weights)
         weights = np.ascontiguousarray(weights, np.float64)

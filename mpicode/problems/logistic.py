@@ -7,7 +7,7 @@ from typing import Any
 import numpy.typing as npt
 
 from . import losses
-from .base import Float
+from .base import Float, Number
 from .linear import LinearModel
 
 
@@ -17,7 +17,7 @@ class Logistic(LinearModel):
     name = "logistic"
     tasks = ("binary",)
 
-    def _residual(self, z: Float, y: npt.NDArray[Any], weights: Float) -> float:
+    def _residual(self, z: Float, y: npt.NDArray[Any], weights: Float) -> Number:
         return losses.LOGISTIC.residual(z, y, weights)
 
     def _correct(self, z: Float, y: npt.NDArray[Any]) -> float:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..kernels import logistic_residual, softmax_residual
-from .base import Float
+from .base import Float, Number
 
 Labels = npt.NDArray[Any]
 
@@ -27,22 +27,22 @@ class Loss(NamedTuple):
 
     one_output : z is (n_rows,); else there is one output per class
     residual   : ``residual(z, y, weights)`` replaces ``z`` by the derivative of the weighted loss
-                 in z and returns the weighted loss
+                 in z and returns the weighted loss, complex where z is
     correct    : ``correct(z, y)`` counts the rows predicted right; NaN where that has no meaning
     """
 
     one_output: bool
-    residual: Callable[[Float, Labels, Float], float]
+    residual: Callable[[Float, Labels, Float], Number]
     correct: Callable[[Float, Labels], float]
 
 
-def _squared_residual(z: Float, y: Labels, weights: Float) -> float:
+def _squared_residual(z: Float, y: Labels, weights: Float) -> Number:
     z -= y
     weighted = weights * z
     # In double precision whatever the data: stop rules compare losses.
     loss = weighted.astype(np.result_type(z, np.float64), copy=False) @ z
     z[...] = weighted
-    return 0.5 * float(loss.real)
+    return 0.5 * loss.item()
 
 
 def _not_counted(z: Float, y: Labels) -> float:

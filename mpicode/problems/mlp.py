@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ..errors import ConfigError, DataError
 from . import losses
-from .base import Float, Integer, Problem, Rows, quiet
+from .base import Float, Integer, Number, Problem, Rows, quiet
 from .columns import Entering, entering_of, rows_of
 from .layers import Layer
 from .slices import Mixing, Shape, SlicedLayers
@@ -130,7 +130,7 @@ class MLP(Problem):
         direction: npt.NDArray[np.float64],
         out: Float,
         mixed: Entering | None = None,
-    ) -> float:
+    ) -> Number:
         """See `Problem.coded_gradient`: each layer's slopes are mixed before the product."""
         slices = self._sliced(direction.size)
         if slices is None:
@@ -208,7 +208,7 @@ class MLP(Problem):
         """Return a view of the outputs in the shape that the loss takes."""
         return outputs[:, 0] if self._loss.one_output else outputs
 
-    def _residual(self, outputs: Float, y: npt.NDArray[Any], weights: Float) -> float:
+    def _residual(self, outputs: Float, y: npt.NDArray[Any], weights: Float) -> Number:
         return self._loss.residual(self._of_loss(outputs), y, weights)
 
     def _descend(

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ConfigError
-from .base import Float
+from .base import Float, Number
 from .linear import LinearModel
 
 # Nodes of the quadrature that fits the polynomial; and digits kept of it, so that machines whose
@@ -60,7 +60,14 @@ class PolynomialLogistic(LinearModel):
         self.degree = activation_degree + 1
         self._linear, self._cubic = fitted(activation_degree, within)
 
-    def _residual(self, z: Float, y: npt.NDArray[Any], weights: Float) -> float:
+    def slope(self, z: Any, y: Any) -> Any:
+        """See `LinearModel.slope`."""
+        odd = z * self._linear
+        if self._cubic:
+            odd = odd + z * z * z * self._cubic
+        return odd + (0.5 - y)
+
+    def _residual(self, z: Float, y: npt.NDArray[Any], weights: Float) -> Number:
         square = z * z
         loss = math.log(2) + (0.5 - y) * z
         loss += square * (self._linear / 2 + self._cubic / 4 * square)
@@ -68,7 +75,7 @@ class PolynomialLogistic(LinearModel):
         z *= self._linear + self._cubic * square
         z += 0.5 - y
         z *= weights
-        return float(total.real)
+        return total.item()
 
     def _correct(self, z: Float, y: npt.NDArray[Any]) -> float:
         return float(np.count_nonzero((z > 0) == y))

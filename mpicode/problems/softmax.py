@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy.typing as npt
 
 from . import losses
-from .base import Float
+from .base import Float, Number
 from .linear import LinearModel
 
 
@@ -21,7 +21,7 @@ class Softmax(LinearModel):
     tasks = ("multiclass", "binary")
     one_output: ClassVar[bool] = False
 
-    def _residual(self, z: Float, y: npt.NDArray[Any], weights: Float) -> float:
+    def _residual(self, z: Float, y: npt.NDArray[Any], weights: Float) -> Number:
         return losses.SOFTMAX.residual(z, y, weights)
 
     def _correct(self, z: Float, y: npt.NDArray[Any]) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..codes import DataCode
-from ..codes.data.field_gradient import FieldLeastSquares
+from ..codes.data.field_gradient import FieldGradient
 from ..errors import GaveUp, MpicodeError
 from ..kernels import combine_segments
 
@@ -68,9 +68,10 @@ class Floating:
     counts_places = True
 
     def __init__(self, code: DataCode, n_parameters: int, dtype: np.dtype[Any]) -> None:
-        self.is_complex = code.storage.dtype.kind == "c"
         self.request_dtype = dtype
-        self.answer_dtype: np.dtype[Any] = np.dtype(np.complex128) if self.is_complex else dtype
+        self.answer_dtype: np.dtype[Any] = (
+            np.dtype(np.complex128) if code.storage.dtype.kind == "c" else dtype
+        )
         self.answer_length = n_parameters + 1
         self._code = code
         self._finds_corrupt = finds_corrupt(code)
@@ -91,12 +92,11 @@ class Floating:
             weights = self._code.sum_weights(arrived)
             combine_segments(weights[np.newaxis], vectors, self._sum)
             weight = float(np.linalg.norm(weights))
-        loss = np.nan if self.is_complex else float(self._sum[0, -1])
-        return Sum(self._sum[0, :-1], loss, corrupt, residual, weight)
+        return Sum(self._sum[0, :-1], float(self._sum[0, -1]), corrupt, residual, weight)
 
 
 class OverField:
-    """Whole numbers modulo a prime: exact, and a gradient of least squares without a loss.
+    """Whole numbers modulo a prime: exact, and a gradient without a loss.
 
     per_row : what each row counts
 
@@ -106,7 +106,7 @@ class OverField:
     counts_places = False
 
     def __init__(
-        self, code: DataCode, problem: FieldLeastSquares, n_parameters: int, per_row: float
+        self, code: DataCode, problem: FieldGradient, n_parameters: int, per_row: float
     ) -> None:
         self.request_dtype = self.answer_dtype = np.dtype(np.int64)
         self.answer_length = n_parameters

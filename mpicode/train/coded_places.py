@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from ..codes import DataCode
 from ..codes.data.field import masks, quantise
-from ..codes.data.field_gradient import FieldLeastSquares
+from ..codes.data.field_numbers import Form
 from ..config import Config
 from ..datasets import Dataset
 from ..datasets.coded import CodedBlock, CodedDataset, open_block, open_coded
@@ -21,6 +21,17 @@ from .combined import Combined
 from .common import Kind
 from .partition import Partition
 from .slots import Slots
+
+
+class Written(Protocol):
+    """How rows are written over a prime field: bits of fraction of features and labels."""
+
+    @property
+    def prime(self) -> int: ...  # noqa: D102
+    @property
+    def data_bits(self) -> int: ...  # noqa: D102
+    @property
+    def label_bits(self) -> int: ...  # noqa: D102
 
 
 class Places(NamedTuple):
@@ -44,7 +55,7 @@ class Places(NamedTuple):
         code: DataCode,
         dataset: Dataset | None,
         dtype: np.dtype[Any],
-        field: FieldLeastSquares | None = None,
+        field: Written | None = None,
     ) -> Source:
         """Return the coded block of a worker, from its file or combined from the plain rows."""
         if self.block is not None:
@@ -58,13 +69,26 @@ class Places(NamedTuple):
         if field is None:
             mixing: Mixing = RealMixing(storage, dtype, {"X": 0.0, "Y": 0.0})
             return Combined(dataset, code.n_blocks, samples, mixing, dtype)
-        x_bits, y_bits = field.data_bits, field.data_bits + field.parameter_bits
-        mixing = FieldMixing(storage, Field(field.prime, x_bits, y_bits, quantise, masks))
+        written = Field(field.prime, field.data_bits, field.label_bits, quantise, masks)
+        mixing = FieldMixing(storage, written)
         return Combined(dataset, code.n_blocks, samples, mixing, np.dtype(np.float64))
 
+    def form(self, config: Config, code: DataCode) -> Form | None:
+        """Return how numbers are written over the code's prime field, None where it has none.
+
+        As in the coded files; where there are none, as ``[field]`` says.
+        """
+        prime, bits = getattr(code, "prime", None), self._bits
+        if prime is None:
+            return None
+        if bits is None:
+            return Form(prime, config.field.data_bits, config.field.parameter_bits)
+        if bits.prime != prime:
+            raise ConfigError(f"code.prime: {prime}, the coded files have {bits.prime or 'none'}")
+        return Form(prime, bits.x_bits, bits.y_bits - bits.x_bits)
+
     @property
-    def bits(self) -> BlockFacts | CodedIndex | None:
-        """How coded files have their numbers written."""
+    def _bits(self) -> BlockFacts | CodedIndex | None:
         if self.block is not None:
             return self.block.facts
         return None if self.coded is None else self.coded.index

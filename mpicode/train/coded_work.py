@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..codes.data.field_gradient import FieldLeastSquares
+from ..codes.data.field_gradient import FieldGradient
 from ..pool.worker import Request
 from ..problems import Problem
 from .coded_rows import CodedRows
@@ -20,8 +20,7 @@ class CodedWork:
 
     The problem neither knows nor cares that its rows are combinations. Rows have equal weights, so
     that the values of all blocks together are the mean over all places (or over a mini-batch: the
-    same slots of every block). Of complex rows the loss is left out: the problem gives but its real
-    part, from which nothing can be decoded.
+    same slots of every block). Of complex rows both are complex, values of the same polynomials.
     """
 
     def __init__(self, problem: Problem, rows: CodedRows, slots: Slots, load: float) -> None:
@@ -37,21 +36,20 @@ class CodedWork:
         """Fill ``out``, (n_parameters + 1,): the gradient and, last, the loss."""
         x = request.payload.astype(self.dtype, copy=False)
         out[:] = 0
-        loss = 0.0
+        loss: Any = 0.0
         for rows in self._rows.rows(self._slots.draw(request.iteration)):
             n_rows = len(rows.y)
             weights = np.full(n_rows, self._slots.weight, self._weight_dtype)
             loss += self._problem.gradient(x, rows, weights, out[:-1])
-            if self.dtype.kind == "f":
-                out[-1] = loss
+            out[-1] = loss
             yield n_rows
 
 
 class FieldWork:
-    """The gradient of least squares over a prime field, as whole numbers: the sum over the rows."""
+    """The gradient over a prime field, as whole numbers: the sum over the rows."""
 
     def __init__(
-        self, problem: FieldLeastSquares, rows: CodedRows, slots: Slots, n: int, load: float
+        self, problem: FieldGradient, rows: CodedRows, slots: Slots, n: int, load: float
     ) -> None:
         self.answer_length = n
         self.dtype = np.dtype(np.int64)

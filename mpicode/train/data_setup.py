@@ -12,17 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..codes import DataCode
-from ..codes.data.field_gradient import FieldLeastSquares
+from ..codes.data.field_gradient import FieldGradient
+from ..codes.data.field_numbers import Form
 from ..config import Config
 from ..datasets import Dataset
 from ..datasets.coded import CodedBlock, CodedDataset
-from ..datasets.coded_layout import BlockFacts, CodedIndex
 from ..errors import ConfigError
 from ..pool.delays import Delay
 from ..pool.faults import Injection
 from ..pool.worker import Work
 from ..problems import Problem, Rows
-from ..problems.least_squares import LeastSquares
+from ..problems.linear import LinearModel
 from .arithmetic import Arithmetic, Floating, OverField
 from .blocks import all_rows, chunk_rows, held_out
 from .coded_places import Places, places_of
@@ -52,7 +52,7 @@ class DataSetup(Common):
     partition: Partition | None = None
     block: CodedBlock | None = None
     coded: CodedDataset | None = None
-    field: FieldLeastSquares | None = None
+    field: FieldGradient | None = None
 
     @property
     def wiring(self) -> Wiring:
@@ -152,8 +152,9 @@ def data_setup(
     check_degree(code, problem)
     arithmetic: Arithmetic = Floating(code, problem.n_parameters, dtype)
     field = None
-    if getattr(code, "prime", None) is not None:
-        field = _over_field(config, code, problem, places.bits)
+    form = places.form(config, code)
+    if form is not None:
+        field = _over_field(config, form, problem)
         per_row = places.slots.weight * places.slots.scale
         arithmetic = OverField(code, field, problem.n_parameters, per_row)
     return DataSetup(
@@ -190,25 +191,24 @@ def check_degree(code: DataCode, problem: Problem) -> None:
         )
 
 
-def _over_field(
-    config: Config, code: DataCode, problem: Problem, bits: BlockFacts | CodedIndex | None
-) -> FieldLeastSquares:
-    """Return the problem in whole numbers, written as the coded files have theirs."""
-    if not isinstance(problem, LeastSquares) or problem.intercept:
+def _over_field(config: Config, form: Form, problem: Problem) -> FieldGradient:
+    """Return the gradient in whole numbers."""
+    if not isinstance(problem, LinearModel) or problem.n_outputs != 1 or problem.intercept:
         raise ConfigError(
-            f"problem.name: over a field only 'least-squares' with intercept = false is computed, "
-            f"got {problem.name!r}"
+            "problem.name: over a field models of one output, linear in the features and with "
+            f"intercept = false, are computed, got {problem.name!r}"
         )
-    prime, data_bits = getattr(code, "prime", 0), config.field.data_bits
-    parameter_bits = config.field.parameter_bits
-    if bits is not None:
-        if bits.prime != prime:
-            raise ConfigError(f"code.prime: {prime}, the coded files have {bits.prime or 'none'}")
-        data_bits, parameter_bits = bits.x_bits, bits.y_bits - bits.x_bits
-    return FieldLeastSquares(
-        prime,
-        data_bits=data_bits,
-        parameter_bits=parameter_bits,
+    slope = problem.slope
+    if problem.task == "binary":
+
+        def slope(z: Any, y: Any) -> Any:
+            return problem.slope(z, (y + 1) / 2)  # coded labels are -1 and 1
+
+    return FieldGradient(
+        slope,
+        form.prime,
+        data_bits=form.data_bits,
+        parameter_bits=form.parameter_bits,
         largest_parameter=config.field.largest_parameter,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -83,6 +84,7 @@ def _by_config(
         if worker is None:
             dtype = np.dtype(config.run.dtype)
             check_stability(setup.rules, dtype, config.decoding.max_error)
+            return dataclasses.replace(setup.job, lift=setup.lift())
         return setup.job
 
     if comm is None:

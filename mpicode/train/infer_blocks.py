@@ -39,10 +39,15 @@ def infer_blocks(
 ) -> Inference | None:
     """Return ``function`` of each of ``blocks``; see `infer`."""
     arrays, note = _alike(blocks, code)
-    if code.n_masks or getattr(code, "prime", None) is not None:
+    if code.n_masks:
         raise ConfigError(
-            f"code: {code.name!r} hides the blocks from the workers, or computes with residues: "
-            "that takes files made by `mpicode data encode`"
+            f"code.n_colluding: {code.n_masks}, but here all workers have the blocks in clear; "
+            "hiding them takes files made by `mpicode data encode`, and a configuration"
+        )
+    if getattr(code, "prime", None) is not None:
+        raise ConfigError(
+            "code.prime: arrays are computed on in floating numbers; over a field the rows of a "
+            "dataset are, by a configuration"
         )
     is_complex = code.storage.dtype.kind == "c"
     dtype = np.dtype(np.complex128 if is_complex else np.float64)

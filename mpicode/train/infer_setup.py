@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -24,6 +25,7 @@ from .coded_places import Places, places_of
 from .coded_rows import CodedRows
 from .common import Kind, Wiring, problem_for
 from .data_rules import DataRules
+from .infer_field import FieldFunction, Lift, columns_of, lifting, of_problem
 from .map_job import MapJob
 from .map_work import Function, MapWork, outputs_per_row, tried
 
@@ -44,6 +46,7 @@ class InferSetup:
     shape    : of what it gives for a row, or a block
     step     : slots per round
     dtype    : of coded rows
+    field    : the function over a prime field, None in floating numbers
     """
 
     config: Config
@@ -57,6 +60,7 @@ class InferSetup:
     shape: tuple[int, ...]
     step: int
     dtype: np.dtype[Any]
+    field: FieldFunction | None = None
 
     @property
     def per_block(self) -> bool:
@@ -80,7 +84,9 @@ class InferSetup:
         """The job for a pool."""
         config, run = self.config, self.config.run
         length = int(np.prod(self.shape)) * (1 if self.per_block else self.step)
-        answer = np.dtype(np.complex128) if self.dtype.kind == "c" else np.dtype(run.dtype)
+        answer: np.dtype[Any] = np.dtype(run.dtype)
+        if self.field is not None or self.dtype.kind == "c":
+            answer = np.dtype(np.complex128 if self.field is None else np.int64)
         n_rounds = 1 if self.per_block else -(-self.places.slots.n_slots // self.step)
         injection = faults.make(config.faults.inject, n_workers=run.n_workers, seed=run.seed)
         context = {"n_workers": run.n_workers, "seed": run.seed}
@@ -100,11 +106,11 @@ class InferSetup:
         )
 
     def _work(self, worker: int, length: int, answer: np.dtype[Any]) -> Work:
-        source = self.places.source(
-            worker, self.code, self.dataset, np.dtype(self.config.run.dtype)
-        )
+        run_dtype = np.dtype(self.config.run.dtype)
+        source = self.places.source(worker, self.code, self.dataset, run_dtype, self.field)
         memory_bytes = self.config.data.memory_mb * 1e6
-        rows = CodedRows(source, lambda columns: columns, self.dtype, memory_bytes)
+        dtype = self.dtype if self.field is None else np.dtype(np.int64)
+        rows = CodedRows(source, lambda columns: columns, dtype, memory_bytes)
         n_slots, step = self.places.slots.n_slots, self.step
 
         def inputs(number: int) -> Array:
@@ -112,7 +118,20 @@ class InferSetup:
             chunks = [np.asarray(chunk.X) for chunk in rows.rows(slots)]
             return chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
 
-        return MapWork(self.function, inputs, length, answer, self.code.load(worker))
+        function = self.function if self.field is None else self.field
+        return MapWork(function, inputs, length, answer, self.code.load(worker))
+
+    def lift(self) -> Lift | None:
+        """Return what makes residues numbers, on the master, which reads the rows for it.
+
+        None without a field; raises `ConfigError` for one that is too small.
+        """
+        if self.field is None:
+            return None
+        assert self.dataset is not None
+        rows, copies = (self.step, 1) if self.per_block else (1, self.step)
+        columns = columns_of(self.dataset, self.field.data_bits)
+        return lifting(self.field, self.payload, columns, rows, copies)
 
     def close(self) -> None:
         """Close the files."""
@@ -145,7 +164,7 @@ def _build(config: Config, worker: int | None, opened: contextlib.ExitStack) -> 
     places = places_of(config, code, dataset, worker, opened)
     kind = places.kind(dataset)
     dtype = np.dtype(np.complex128 if code.storage.dtype.kind == "c" else run.dtype)
-    function, payload, name = _function(config, table, kind, dtype)
+    function, payload, name, polynomial = _function(config, table, kind, dtype)
     n_slots = places.slots.n_slots
     if table.per == "block":
         # a row of zeros may be no block that the function can take; random ones are the usual case
@@ -165,6 +184,12 @@ def _build(config: Config, worker: int | None, opened: contextlib.ExitStack) -> 
         n_rows = min(n_slots, _PROBE_ROWS)
         shapes, rng = ((n_rows, kind.n_features),), np.random.default_rng([0, degree])
         probe_degree(lambda X: function(payload, X), shapes, degree, rng, dtype=dtype)
+    form, field = places.form(config, code), None
+    if form is not None:
+        field = FieldFunction(polynomial(), form, name)
+        n_rows = n_slots if table.per == "block" else 1
+        given = np.zeros((n_rows, kind.n_features), dtype)
+        field.check(payload, given.shape, np.shape(function(payload, given)))
     rules = DataRules(code, config.decoding, kind="map")
     return InferSetup(
         config=config,
@@ -178,6 +203,7 @@ def _build(config: Config, worker: int | None, opened: contextlib.ExitStack) -> 
         shape=shape,
         step=min(step, n_slots),
         dtype=dtype,
+        field=field,
     )
 
 
@@ -190,20 +216,22 @@ def _code(config: Config) -> DataCode:
             f"code.name: {part.name!r} serves {', '.join(code.kinds)} requests, `infer` wants "
             f"'map'; one of: {', '.join(serving)}"
         )
-    if getattr(code, "prime", None) is not None:
-        raise ConfigError("code.prime: `infer` computes in floating numbers")
     return code
 
 
 def _function(
     config: Config, table: Infer, kind: Kind, dtype: np.dtype[Any]
-) -> tuple[Function, Array, str]:
-    """Return the function, its parameters and what errors call it."""
+) -> tuple[Function, Array, str, Callable[[], Callable[[Array, Any], Any]]]:
+    """Return the function, its parameters, what errors call it, and what makes it of `Numbers`."""
     if table.function is not None:
         own = imported(table.function, "infer.function", "function")
         if not callable(own):
             raise ConfigError(f"infer.function: {table.function!r} is no function")
-        return (lambda x, X: own(X)), np.zeros(1, config.run.dtype), table.function
+
+        def of_rows(x: Array, X: Any) -> Any:
+            return own(X)
+
+        return of_rows, np.zeros(1, config.run.dtype), table.function, lambda: of_rows
     if not config.problem.name:
         raise ConfigError("infer.function: missing, and there is no table [problem] either")
     problem = problem_for(config, kind, np.dtype(config.run.dtype))
@@ -219,6 +247,7 @@ def _function(
         lambda x, X: problem.outputs(x.astype(dtype, copy=False), np.ascontiguousarray(X)),
         x,
         problem.name,
+        lambda: of_problem(problem),
     )
 
 

@@ -24,10 +24,11 @@ class Inference:
     """What `infer` gives.
 
     values         : (n_samples, n_outputs) in the dataset's order, or (n_blocks, ...)
-    error          : (n_samples,) or (n_blocks,), estimated, root mean square over the outputs
+    error          : (n_samples,) or (n_blocks,), estimated, root mean square over the outputs; over
+                     a prime field it bounds what rounding the rows does
     total          : sum of the values over all samples, or blocks
     arrived        : (n_rounds, n_workers), whose answers were used; ``corrupt``: found wrong
-    lebesgue       : (n_rounds,); ``wait`` and ``decode`` likewise, in seconds
+    lebesgue       : (n_rounds,), NaN over a field; ``wait`` and ``decode`` likewise, in seconds
     generalization : estimate of the decoder's part of the mean squared error, the squares summed
                      over the outputs
     training       : the encoder's: mean squared distance between the rows and what the encoding

@@ -25,6 +25,7 @@ from ..watch import tell_all_present
 from .common import NO_WIRING, Wiring
 from .data_rules import DataRules
 from .gathering import Bool, Gathered, Gathering, Vectors
+from .infer_field import Lift
 from .world import SILENCES_TO_GIVE_UP
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Values:
 
     values  : (n_blocks, length), the function's at each block
     error   : (n_blocks, length), how far off each may be: by cross-validation of the answers for
-              codes that approximate, by rounding for exact ones
+              codes that approximate, by rounding for exact ones; over a field by that of the rows
     corrupt : see `Found`
     """
 
@@ -61,6 +62,7 @@ class MapJob:
     work     : makes what a worker computes; see `MapWork`
     faults   : those that workers are to meet
     trouble  : what becomes of the job when it loses workers
+    lift     : over a prime field, on the master: makes residues numbers
     checksum : whether answers carry one
     """
 
@@ -74,13 +76,16 @@ class MapJob:
     faults: Injection | None = None
     trouble: Faults = field(default_factory=Faults)
     checksum: bool = False
+    lift: Lift | None = None
 
     def decode(self, vectors: Vectors, arrived: Bool) -> Values:
         """Return the values at all blocks; raises `NotDecodable`."""
         code = self.code
         decoded = code.decode(vectors, arrived)
         values = np.ascontiguousarray(decoded.values)
-        if isinstance(code, ApproximateCode):
+        if self.lift is not None:
+            values, error = self.lift(decoded.values)
+        elif isinstance(code, ApproximateCode):
             error = estimated_error(code, vectors, arrived)
         else:
             rounding = float(np.finfo(np.float64).eps) * code.lebesgue(arrived)

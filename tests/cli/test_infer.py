@@ -59,6 +59,19 @@ def test_it_writes_what_the_call_gives_and_sums_it_up(job, tmp_path):
     assert any(line.startswith("  beside 180 uncoded: agreement ") for line in lines)
 
 
+def test_over_a_field_it_says_what_rounding_does(job, tmp_path):
+    path, _ = job(
+        code={"name": "lagrange", "n_blocks": 4, "degree": 1, "prime": 2**61 - 1},
+        problem={"name": "softmax"},
+        infer={"check": 0.1},
+    )
+    done = call(path, "--simulate", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "  4 to 4 of 12 answers used, decoding is exact over the field" in done.stderr
+    assert "  rounded rows shift no value by more than " in done.stderr
+    assert "nan" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("changes", "code", "text"),
     [

@@ -442,6 +442,38 @@ def test_command_for_a_field(tmp_path, dataset, command, capsys):
         command(*words, "--data-bits", 20, "--force")
 
 
+def test_a_field_too_small_for_the_gradient_is_refused_before_anything_is_written(
+    tmp_path, dataset, command
+):
+    path = dataset(300, task="regression")
+    words = ["encode", path, "-o", tmp_path / "c", "--code", "lagrange", "--workers", 8]
+    words += ["--set", f"prime={PRIME}", "--data-bits", 6, "--parameter-bits", 8]
+    text = r"^code\.prime: a field of 31 bits is too small, the gradient needs (\d+) with data_bits"
+    with pytest.raises(ConfigError, match=text) as caught:
+        command(*words)
+    assert list(tmp_path.iterdir()) == [path]
+    needed = int(str(caught.value).split("needs ")[1].split()[0])
+    with open_dataset(path) as data:
+        X, y = data.read(0, 300, np.float64)
+    X, y = (np.abs(np.rint(2.0**bits * values)) for values, bits in ((X, 6), (y, 14)))
+    largest = int(((X.sum(axis=1) * 16 * 2**8 + y) @ X).max())
+    assert needed == (2 * largest).bit_length() + 1
+    with pytest.raises(ConfigError, match=rf"the gradient needs {needed - 2} "):
+        command(*words, "--largest-parameter", 4)
+    assert command(*words, "--data-bits", 3, "--parameter-bits", 5) == 0
+    # a linear map has no gradient, and wants less
+    assert command(*words, "--set", "degree=1", "--force") == 0
+
+
+def test_a_field_for_numbers_that_are_none_names_them(tmp_path, dataset, command):
+    X = np.ones((101, 7))
+    X[83, 5] = np.inf
+    path = dataset(X=X, task="regression")
+    words = ["encode", path, "-o", tmp_path / "c", "--code", "lagrange", "--workers", 8]
+    with pytest.raises(DataError, match=r"a\.h5: X, row 83, column 5: inf cannot be coded"):
+        command(*words, "--set", f"prime={PRIME}")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -451,6 +483,7 @@ def test_command_for_a_field(tmp_path, dataset, command, capsys):
         (["--code", "berrut", "--set", "n_workers=2"], "--set n_workers=2: that is for --workers"),
         (["--code", "berrut", "--set", "n_blocks"], "--set"),
         (["--code", "berrut", "--data-bits", "3"], "want --set prime=P with them"),
+        (["--code", "berrut", "--largest-parameter", "3"], "want --set prime=P with them"),
     ],
 )
 def test_commands_that_are_refused(tmp_path, dataset, command, words, message):

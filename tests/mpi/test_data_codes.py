@@ -173,6 +173,50 @@ def test_infer_over_mpi_gives_the_bits_of_one_process(start, config, tmp_path):
         assert np.array_equal(file["error"][:], wanted.error)
 
 
+def test_infer_over_a_field_finds_a_liar_and_misses_nobody_who_dies(
+    start, config, write_data, tmp_path
+):
+    """(S, A, T) = (2, 1, 1): rows of whole numbers, so that nothing at all is rounded."""
+    rng = np.random.default_rng(6)
+    X = rng.integers(-50, 50, (N, D)).astype(float)
+    (tmp_path / "own.py").write_text(
+        "import numpy as np\n"
+        "def f(X):\n"
+        "    return np.stack([X[:, 0] * X[:, 1] - 3, X.sum(axis=1) ** 2], axis=1)\n"
+    )
+    code = {"n_blocks": 2, "degree": 2, "n_stragglers": 2, "n_corrupt": 1, "n_colluding": 1}
+    made = codes.make("lagrange", n_workers=9, prime=PRIME, **code)
+    path = write_data(X, X[:, 0])
+    encode_dataset(
+        path, tmp_path / "coded", made, {**code, "prime": PRIME, "seed": 0},
+        field=Field(PRIME, 0, 0, quantise, masks), order="none",
+    )  # fmt: skip
+    job = config(
+        data={"path": path, "coded": str(tmp_path / "coded")},
+        problem=None,
+        optimizer=None,
+        code={"name": "lagrange", "prime": PRIME, **code},
+        run={"n_workers": 9},
+        infer={"function": "own:f", "batch_size": 20},
+        faults={
+            "inject": [
+                {"kind": "kill", "worker": 2, "iteration": 1},
+                {"kind": "kill", "worker": 3, "iteration": 0},
+                {"kind": "lie", "worker": 7, "iteration": 0, "iterations": 3},
+            ]
+        },
+    )
+    ended = start("-m", "mpicode", "infer", job).wait()
+    assert ended.code == 0, ended.err
+    with h5py.File(tmp_path / "run.h5") as file:
+        wanted = np.stack([X[:, 0] * X[:, 1] - 3, X.sum(axis=1) ** 2], axis=1)
+        assert np.array_equal(file["values"][:], wanted)
+        assert not file["error"][:].any()
+        corrupt, arrived = file["rounds/corrupt"][:], file["rounds/arrived"][:]
+    assert set(np.flatnonzero(corrupt.any(axis=0))) == {7}
+    assert not arrived[:, [3, 7]].any()
+
+
 def test_infer_gives_up_by_its_deadline_when_too_few_answer(start, config, tmp_path):
     slow = {"name": "fixed", "slow_workers": [0, 1, 2, 3], "seconds": 5.0}
     made = config(

@@ -1,5 +1,6 @@
 """Training with codes over the data: against gradient descent by hand, and what is refused."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,9 @@ from mpicode.datasets.encode import encode_dataset
 from mpicode.datasets.mixing import Field
 from mpicode.errors import ConfigError, NotDecodable
 from mpicode.outcomes import Outcome
+from mpicode.problems import losses
+from mpicode.problems.least_squares import LeastSquares
+from mpicode.problems.polynomial_logistic import fitted
 from mpicode.results import read_run
 from mpicode.train.setup import build
 
@@ -77,6 +81,11 @@ def test_an_exact_code_is_gradient_descent_whoever_answers(small, regression, co
     assert result.error is None
     np.testing.assert_allclose(result.parameters, descend(*regression[1:]), rtol=1e-8)
     assert result.history["n_arrived"].max() < 10
+    # the loss is decoded with the gradient, from complex rows too
+    known = [0, 10, 20]
+    loss, decoded = (result.history[name][known] for name in ("loss", "estimated_loss"))
+    np.testing.assert_allclose(decoded, loss, rtol=1e-8)
+    assert np.isfinite(result.history["estimated_loss"]).all()
 
 
 def test_a_mini_batch_is_the_same_slots_of_every_block(small, regression):
@@ -255,6 +264,94 @@ def integers(X, y, data_bits, parameter_bits):
     return w
 
 
+def rounded(values, bits):
+    """In exact arithmetic."""
+    whole = np.rint(np.ldexp(np.asarray(values, dtype=float), bits)).astype(int)
+    exact = np.empty(whole.shape, dtype=object)
+    exact.flat = [Fraction(int(number), 2**bits) for number in whole.flat]
+    return exact
+
+
+@pytest.mark.parametrize("degree", [1, 3])
+@pytest.mark.parametrize("coded", [False, True], ids=["combined", "files, T = 1"])
+def test_over_a_field_polynomial_logistic_regression_is_exact(
+    tables, write_data, tmp_path, degree, coded
+):
+    """Against the same descent on rounded numbers in exact arithmetic, with a liar."""
+    data_bits, parameter_bits, n, d = 6, 7, 61, 3
+    rng = np.random.default_rng(8)
+    X = 0.3 * rng.standard_normal((n, d))
+    y = (X[:, 0] - X[:, 1] + 0.1 * rng.standard_normal(n) > 0).astype(np.int64)
+    data = {"path": write_data(X, y, n_classes=2)}
+    code = {"n_blocks": 2, "n_corrupt": 1, "degree": degree + 1, "prime": PRIME}
+    code |= {"n_colluding": 1} if coded else {}
+    n_workers = (1 + coded) * (degree + 1) + 3 + 1
+    if coded:
+        made = codes.make("lagrange", n_workers=n_workers, **code)
+        field = Field(PRIME, data_bits, data_bits + parameter_bits, quantise, masks)
+        folder = tmp_path / "coded"
+        encode_dataset(data["path"], folder, made, {**code, "seed": 0}, field=field, order="none")
+        data["coded"] = str(folder)
+    problem = {"name": "polynomial-logistic", "activation_degree": degree, "intercept": False}
+    run = tables(
+        data=data,
+        optimizer={"step_size": 1.0},
+        run={"n_workers": n_workers, "iterations": 12},
+        field={
+            "data_bits": data_bits, "parameter_bits": parameter_bits, "largest_parameter": 2.0
+        },
+        faults={"inject": [{"kind": "lie", "worker": 1, "iteration": 0, "iterations": 99}]},
+    )  # fmt: skip
+    result = mpicode.run({**run, "problem": problem, "code": {"name": "lagrange", **code}})
+    assert result.error is None
+    linear, cubic = rounded(fitted(degree, 5.0), parameter_bits)
+    rows, w = rounded(X, data_bits), np.zeros(d)
+    for _ in range(12):
+        z = rows @ rounded(w, parameter_bits)
+        slope = Fraction(1, 2) - y + linear * z + cubic * z**3
+        w -= (rows.T @ slope).astype(float) * (1 / n)
+    assert np.array_equal(result.parameters, w)
+    assert np.abs(w).max() > 0.3
+    small = {**run["field"], "largest_parameter": 1e9}
+    text = r"^code\.prime: a field of 61 bits is too small, the gradient needs \d+ with data_bits"
+    if degree == 3:
+        with pytest.raises(ConfigError, match=text):
+            mpicode.run(
+                {**run, "problem": problem, "code": {"name": "lagrange", **code}, "field": small}
+            )
+
+
+def test_over_a_field_a_problem_of_ones_own_has_any_degree(small, regression):
+    code = {"name": "lagrange", "n_blocks": 2, "degree": 3, "prime": PRIME, "n_stragglers": 2}
+    change = {
+        "problem": {"name": f"{__name__}:Cubic", "intercept": False},
+        "field": {"data_bits": 8, "parameter_bits": 8},
+        "run": {"iterations": 4},
+    }
+    result = mpicode.run(small(code, **change))
+    assert result.error is None
+    X, y = rounded(regression[1], 8), rounded(regression[2], 16)
+    w = np.zeros(D)
+    for _ in range(4):
+        z = X @ rounded(w, 8)
+        w -= STEP * ((X.T @ (z * z - y)).astype(float) * (1 / N))
+    assert np.array_equal(result.parameters, w)
+
+
+@pytest.mark.parametrize(
+    ("slope", "text"),
+    [
+        (lambda self, z, y: abs(z) - y, r"its slope fails on residues with TypeError: .*; wants"),
+        (lambda self, z, y: z - 2 * y, r"the slope of 'least-squares' gives another gradient, "),
+    ],
+)
+def test_over_a_field_a_slope_that_is_not_the_gradients_is_refused(small, monkeypatch, slope, text):
+    monkeypatch.setattr(LeastSquares, "slope", slope)
+    code = {"name": "lagrange", "n_blocks": 2, "prime": PRIME}
+    with pytest.raises(ConfigError, match=r"^problem\.name: " + text):
+        mpicode.run(small(code, problem={"intercept": False}))
+
+
 def test_without_masks_workers_combine_over_a_field_themselves(small, regression):
     code = {"name": "lagrange", "n_blocks": 2, "prime": PRIME}
     field = {"data_bits": 12, "parameter_bits": 16}
@@ -363,7 +460,7 @@ def test_a_run_goes_on_from_a_checkpoint(small, tmp_path):
         ),
         (
             {"code": {"name": "lagrange", "prime": PRIME}},
-            r"problem\.name: over a field only 'least-squares' with intercept = false",
+            r"problem\.name: over a field models of one output, linear in the features and wi",
         ),
         (
             {"code": {"name": "lagrange", "prime": 65537}, "problem": {"intercept": False}},
@@ -417,9 +514,6 @@ def test_a_module_that_is_not_the_same_function_of_each_row_is_refused(small, mo
 
 
 def test_a_gradient_of_a_higher_degree_than_it_says_is_found_out(small, monkeypatch):
-    from mpicode.problems import losses
-    from mpicode.problems.least_squares import LeastSquares
-
     def cubic(self, z, y, weights):
         z += 0.1 * z**2
         return losses.SQUARED.residual(z, y, weights)
@@ -427,3 +521,47 @@ def test_a_gradient_of_a_higher_degree_than_it_says_is_found_out(small, monkeypa
     monkeypatch.setattr(LeastSquares, "_residual", cubic)
     with pytest.raises(ConfigError, match=r"^code\.degree: the function is no polynomial of deg"):
         mpicode.run(small({"name": "lagrange", "n_blocks": 3}))
+
+
+def test_a_loss_that_is_no_polynomial_is_found_out(small, monkeypatch):
+    def rounded(self, z, y, weights):
+        return losses.SQUARED.residual(z, y, weights) ** 0.5
+
+    monkeypatch.setattr(LeastSquares, "_residual", rounded)
+    with pytest.raises(ConfigError, match=r"^code\.degree: the function is no polynomial of deg"):
+        mpicode.run(small({"name": "lagrange", "n_blocks": 3}))
+
+
+class Cubic(LeastSquares):
+    """Slope ``z^2 - y``: its gradient is of degree 3 in the rows."""
+
+    name = "cubic"
+    degree = 3
+
+    def slope(self, z, y):
+        return z * z - y
+
+    def _residual(self, z, y, weights):
+        loss = weights @ (z**3 / 3 - y * z)
+        z[...] = weights * (z * z - y)
+        return loss.item()
+
+
+@pytest.mark.parametrize("points", ["roots-of-unity", "chebyshev"])
+def test_a_problem_may_declare_any_degree_such_as_a_cubic_one(small, regression, points):
+    """K = 3: the answers are values of a polynomial of degree 6, so that 7 of them decode."""
+    code = {"name": "lagrange", "n_blocks": 3, "degree": 3, "points": points, "n_stragglers": 2}
+    change = {
+        "problem": {"name": f"{__name__}:Cubic", "intercept": False},
+        "run": {"iterations": 9},
+    }
+    result = mpicode.run(small(code, **change))
+    assert result.error is None
+    assert (result.history["n_arrived"] == 7).all()
+    X, y = regression[1:]
+    x = np.zeros(D)
+    for _ in range(9):
+        x -= STEP * X.T @ ((X @ x) ** 2 - y) / N
+    np.testing.assert_allclose(result.parameters, x, rtol=1e-8)
+    with pytest.raises(ConfigError, match=r"^code\.degree: 2, but the gradient of .* degree 3$"):
+        mpicode.run(small({**code, "degree": 2}, **change))

@@ -1,6 +1,7 @@
 """Inference over workers of a data code: values, their estimated error, and what is refused."""
 
 import itertools
+from fractions import Fraction
 
 import h5py
 import numpy as np
@@ -8,12 +9,15 @@ import pytest
 
 import mpicode
 from mpicode import codes, problems
+from mpicode.codes.data.field import masks, quantise
 from mpicode.datasets.encode import encode_dataset
+from mpicode.datasets.mixing import Field
 from mpicode.errors import ConfigError, GaveUp, NotDecodable
 from mpicode.seal import is_sealed
 
 N, D = 101, 4
 HERE = __name__
+PRIME = 2**61 - 1
 
 
 def quadratic(X):
@@ -26,6 +30,23 @@ def one_number(X):
 
 def gram(X):
     return X.T @ X
+
+
+def mixed(X):
+    """Of degrees 0, 1 and 2, with constants that are no whole numbers."""
+    return (X @ np.array([0.3, -1.0, 2.0, 0.7])) ** 2 - X[:, 1] / 3 + 0.1
+
+
+def clipped(X):
+    return np.clip(X, -100.0, 100.0)
+
+
+def forgetful(X):
+    return np.ones((len(X), 2))
+
+
+class NotLinear(problems.PROBLEMS["mlp"]):
+    name = "not-linear"
 
 
 def cubic(X):
@@ -229,7 +250,30 @@ def test_an_interrupted_inference_gives_up(small):
         (
             {"function": "quadratic"},
             {"code": {"name": "lagrange", "prime": 65537}},
-            r"^code\.prime: `infer` computes in floating numbers$",
+            r"^code\.prime: a field of 17 bits is too small, the function needs \d\d with data",
+        ),
+        (
+            {"function": "clipped"},
+            {"code": {"name": "lagrange", "prime": PRIME, "degree": 1}},
+            r"^infer\.function: .*clipped' fails on residues with TypeError: .*; over a field a f",
+        ),
+        (
+            {"function": "forgetful"},
+            {"code": {"name": "lagrange", "prime": PRIME}},
+            r"^infer\.function: .* gives ndarray for residues, wants what \+ - \* / \*\* and @",
+        ),
+        (
+            {"function": "cubic"},
+            {"code": {"name": "lagrange", "prime": PRIME}},
+            r"^code\.degree: the function is no polynomial of degree 2",
+        ),
+        (
+            {},
+            {
+                "code": {"name": "lagrange", "prime": PRIME},
+                "problem": {"name": f"{HERE}:NotLinear", "hidden": []},
+            },
+            r"^problem\.name: over a field the outputs of linear models are computed, got 'not-lin",
         ),
         (
             {"function": "quadratic"},
@@ -253,6 +297,105 @@ def test_parameters_of_another_model_are_refused(small, trained):
     )
     with pytest.raises(ConfigError, match=r"has 51, 'mlp' on this data has 59$"):
         mpicode.infer(tables)
+
+
+FIELD = {"data_bits": 9, "parameter_bits": 11}
+
+
+def rounded(values, bits):
+    """In exact arithmetic."""
+    whole = np.rint(np.ldexp(np.asarray(values, dtype=float), bits)).astype(int)
+    exact = np.empty(whole.shape, dtype=object)
+    exact.flat = [Fraction(int(number), 2**bits) for number in whole.flat]
+    return exact
+
+
+def exact_mixed(X):
+    weights = rounded([0.3, -1.0, 2.0, 0.7], 11)
+    return (X @ weights) ** 2 - X[:, 1] * rounded(1 / 3, 11)[()] + rounded(0.1, 11)[()]
+
+
+@pytest.mark.parametrize("coded", [False, True], ids=["combined", "files, T = 1"])
+@pytest.mark.parametrize(
+    ("name", "wanted"), [("quadratic", quadratic), ("mixed", exact_mixed), ("one_number", None)]
+)
+def test_over_a_field_a_map_is_that_of_the_rounded_rows_exactly(
+    small, rows, tmp_path, name, wanted, coded
+):
+    """With a liar, and masks where there are files: (S, A) = (1, 1)."""
+    path, X, _ = rows
+    code = {"name": "lagrange", "n_blocks": 2, "n_corrupt": 1, "prime": PRIME, "degree": 2}
+    data = {"path": path}
+    if coded:
+        code["n_colluding"] = 1
+        parameters = {key: value for key, value in code.items() if key != "name"}
+        made = codes.make("lagrange", n_workers=10, **parameters)
+        field = Field(PRIME, 9, 9 + 11, quantise, masks)
+        encode_dataset(path, tmp_path / "coded", made, parameters, order="none", field=field)
+        data["coded"] = str(tmp_path / "coded")
+    lie = [{"kind": "lie", "worker": 6, "iteration": 0, "iterations": 9}]
+    tables = small(
+        {"function": f"{HERE}:{name}", "batch_size": 20, "check": 1.0},
+        code,
+        data=data,
+        faults={"inject": lie},
+        delays={"name": "none"},
+        decoding={"n_answers": 9},
+    )
+    if not coded:
+        tables["field"] = FIELD  # of files their own counts
+    result = mpicode.infer(tables)
+    exact = rounded(X, 9)
+    expected = exact[:, 0] ** 2 if wanted is None else wanted(exact)
+    expected = np.asarray(expected, dtype=object).reshape(N, -1)
+    assert [Fraction(value) for value in result.values.flat] == list(expected.flat)
+    assert np.flatnonzero(result.corrupt.any(axis=0)).tolist() == [6]
+    assert not (result.corrupt & result.arrived).any()
+    assert np.isnan(result.lebesgue).all()
+    # what rounding does to a row is bounded
+    plain = {"quadratic": quadratic, "mixed": mixed, "one_number": one_number}[name]
+    off = result.values - plain(X).reshape(N, -1)
+    assert (np.sqrt(np.mean(off**2, axis=1)) <= result.error).all()
+    assert result.comparison["deviation"] == pytest.approx(np.sqrt(np.mean(off**2)))
+    assert 0 < result.comparison["deviation"] < 0.05
+
+
+def test_over_a_field_it_takes_whole_blocks_and_small_primes(small, rows):
+    """A field of 31 bits is enough for 5 bits of fraction."""
+    code = {"name": "lagrange", "n_blocks": 3, "n_stragglers": 2, "prime": 2**31 - 1}
+    infer = {"function": f"{HERE}:gram", "per": "block"}
+    result = mpicode.infer(small(infer, code, field={"data_bits": 5}))
+    X = np.ldexp(np.rint(np.ldexp(rows[1], 5)), -5)
+    wanted = [X[block::3].T @ X[block::3] for block in range(3)]
+    np.testing.assert_array_equal(result.values, wanted)
+    np.testing.assert_array_equal(result.total, X.T @ X)
+    with pytest.raises(ConfigError, match=r"^code\.prime: a field of 31 bits is too small, the fu"):
+        mpicode.infer(small(infer, code, field={"data_bits": 14}))
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+def test_over_a_field_a_trained_linear_model_tells_exactly_what_it_tells(
+    small, rows, tmp_path, intercept
+):
+    path = tmp_path / "trained.h5"
+    problem = {"name": "softmax", "intercept": intercept}
+    trained = mpicode.run(
+        {
+            "data": {"path": rows[0]},
+            "problem": problem,
+            "optimizer": {"name": "gradient-descent", "step_size": 0.5},
+            "run": {"n_workers": 2, "iterations": 60},
+            "output": {"path": str(path)},
+        }
+    )
+    code = {"name": "lagrange", "n_blocks": 3, "degree": 1, "n_colluding": 0, "prime": PRIME}
+    tables = small({"parameters": str(path)}, code, problem=problem, field=FIELD)
+    result = mpicode.infer(tables)
+    x = trained.parameters
+    W = rounded(x[: 3 * D].reshape(D, 3), 11)
+    wanted = rounded(rows[1], 9) @ W + (rounded(x[3 * D :], 11) if intercept else 0)
+    assert [Fraction(value) for value in result.values.flat] == list(wanted.flat)
+    assert result.comparison["accuracy"] > 0.6
 
 
 def bumps(block):

@@ -75,8 +75,11 @@ def estimated_error(
     Each answer is held against what the others, without it, say of it. A block's estimate is the
     root mean square of that at the next answers on both sides: those at the two ends are nobody's,
     since without them nothing is known beyond. It is the decoder's part of the error alone; and
-    with an answer left out the gap is twice as wide, so it errs on the safe side: measured, 1.5 to
-    4 times the root mean square error. NaN where fewer than 4 answers arrived.
+    with an answer left out the gap is twice as wide, so it mostly errs on the safe side. Measured
+    in 80 settings (4 to 20 blocks, 10 to 100 workers; a network, functions of one number), the
+    root mean square over 40 sets of answers is 1.2 to 4.2 times that of the error (in one of them
+    9.9, in half of them 2.0 to 3.2); of a single set it can be too small, down to a fifth. NaN
+    where fewer than 4 answers arrived.
     """
     workers = code.along(arrived)
     vectors = code.given(answers, arrived)

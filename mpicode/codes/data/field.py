@@ -92,6 +92,59 @@ def bits_for(largest: int) -> int:
     return (2 * abs(largest)).bit_length() + 1
 
 
+def check_room(prime: int, largest: float, what: str, data_bits: int, parameter_bits: int) -> None:
+    """Raise `ConfigError` where the field is too small for numbers of magnitude ``largest``.
+
+    what : which these numbers are of
+    """
+    if 2 * largest < prime:
+        return
+    if not math.isfinite(largest):
+        raise ConfigError(f"code.prime: the {what} of these rows may be too large for any number")
+    needed, most = bits_for(math.ceil(largest)), LARGEST.bit_length()
+    remedy = "a larger prime" if needed <= most else f"fewer bits, at most {most} can be had"
+    raise ConfigError(
+        f"code.prime: a field of {prime.bit_length()} bits is too small, the {what} needs "
+        f"{needed} with data_bits = {data_bits} and parameter_bits = {parameter_bits}; "
+        f"wants {remedy}"
+    )
+
+
+def add(a: Residues, b: Residues, prime: int) -> Residues:
+    """Return the sums, element by element."""
+    found = np.asarray(a + b)  # of two residues: below 2 ** 62
+    found[found >= prime] -= prime
+    return found
+
+
+def product(a: Residues, b: Residues | np.int64, prime: int) -> Residues:
+    """Return the products, element by element, exactly."""
+    if prime < 2**31:
+        return np.asarray(a * b % prime)
+    # 2**61 = 1 modulo the prime: of halves of 31 bits, no sum reaches 2**64
+    low = np.uint64(2**31 - 1)
+    a, b = np.asarray(a).astype(np.uint64), np.asarray(b).astype(np.uint64)
+    a_high, a_low, b_high, b_low = a >> 31, a & low, b >> 31, b & low
+    middle = a_high * b_low + a_low * b_high
+    found = 2 * (a_high * b_high) + (middle >> 30) + ((middle & (low >> 1)) << 31)
+    found = _folded(_folded(found) + a_low * b_low)
+    return np.where(found == prime, 0, found).astype(np.int64)
+
+
+def _folded(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Return what is the same modulo 2**61 - 1, not above that."""
+    once = (values & np.uint64(LARGEST)) + (values >> 61)
+    found: npt.NDArray[np.uint64] = once - np.uint64(LARGEST) * (once > LARGEST)
+    return found
+
+
+def total(values: Residues, axis: int, prime: int) -> Residues:
+    """Return the sums along an axis of up to 2 ** 31 residues."""
+    high, low = values >> 31, values & (2**31 - 1)
+    above = product(high.sum(axis=axis) % prime, np.int64(2**31 % prime), prime)
+    return add(above, low.sum(axis=axis) % prime, prime)
+
+
 def masks(shape: tuple[int, ...], prime: int, rng: np.random.Generator | None = None) -> Residues:
     """Return uniform residues, (shape).
 

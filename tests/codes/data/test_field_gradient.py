@@ -7,14 +7,15 @@ from numpy.testing import assert_allclose, assert_array_equal
 from mpicode import codes
 from mpicode.codes.data import field
 from mpicode.codes.data.field import LARGEST
-from mpicode.codes.data.field_gradient import FieldLeastSquares
+from mpicode.codes.data.field_gradient import FieldGradient, squared
 from mpicode.errors import ConfigError, DataError
 
 K, ROWS, FEATURES = 2, 12, 5
 
 
 def made(prime=LARGEST, data_bits=8, parameter_bits=12, largest_parameter=4.0):
-    return FieldLeastSquares(
+    return FieldGradient(
+        squared,
         prime,
         data_bits=data_bits,
         parameter_bits=parameter_bits,
@@ -30,9 +31,9 @@ def data(seed=0):
 def reference(of, X, y, w):
     """The gradient in Python's integers, which are as long as they must be."""
     X = np.rint(X.reshape(-1, FEATURES) * 2**of.data_bits).astype(int).astype(object)
-    y = np.rint(y.ravel() * 2 ** (of.data_bits + of.parameter_bits)).astype(int).astype(object)
-    w = np.rint(w * 2**of.parameter_bits).astype(int).astype(object)
-    return (X.T @ (X @ w - y)).astype(float) / 2.0 ** (2 * of.data_bits + of.parameter_bits)
+    y = np.rint(y.ravel() * 2 ** (of.data_bits + of.form.parameter_bits)).astype(int).astype(object)
+    w = np.rint(w * 2**of.form.parameter_bits).astype(int).astype(object)
+    return (X.T @ (X @ w - y)).astype(float) / 2.0 ** (2 * of.data_bits + of.form.parameter_bits)
 
 
 def coded(code, blocks):
