@@ -130,23 +130,42 @@ def test_what_two_computed_in_a_round_counts_once(config, tmp_path):
     np.testing.assert_allclose(result.parameters, exact.parameters, rtol=0, atol=1e-10)
 
 
-def test_out_of_order_within_a_sweep(config, used, monkeypatch):
-    """Those that land together may be handed over in any order: used as they are handed over."""
-    wait = VirtualMaster.wait
+@pytest.fixture
+def sweeps(monkeypatch):
+    """Answers land in sweeps of several, in any order; a list of how many each had."""
+    wait, sizes = VirtualMaster.wait, []
+    rng = np.random.default_rng(0)
 
-    def turned(master, deadline=None):
+    def together(master, deadline=None):
         arrived = wait(master, deadline)
-        return arrived[::-1]
+        end = master.now() + 1e-3
+        while more := wait(master, end):
+            arrived += more
+        sizes.append(len(arrived))
+        return [arrived[place] for place in rng.permutation(len(arrived))]
 
-    monkeypatch.setattr(VirtualMaster, "wait", turned)
-    tables = config("memory", optimizer={"step_size": 0.05}, delays={"name": "none"})
+    monkeypatch.setattr(VirtualMaster, "wait", together)
+    return sizes
+
+
+def test_any_order_within_a_sweep(config, used, sweeps):
+    """They are used as they are handed over, and grow older by each other."""
+    tables = config("memory", optimizer={"step_size": 0.05})
+    tables["asynchronous"]["max_staleness"] = 9
     result = mpicode.run(tables)
+    assert max(sweeps) > 2
+    assert max(age for _, _, age in used) == 9
     assert result.parameters.tobytes() == filtered(tables, list(used)).tobytes()
 
 
 @pytest.mark.parametrize("kind", ["none", "killed"])
-def test_the_file_alone_gives_the_parameters_whoever_was_killed(config, digits, tmp_path, kind):
+@pytest.mark.parametrize("several", [False, True])
+def test_the_file_alone_gives_the_parameters_whoever_was_killed(
+    config, digits, tmp_path, kind, several, request
+):
     """Message and age of what was used, and the gradient by hand: nothing else had a part in it."""
+    if several:
+        request.getfixturevalue("sweeps")
     path = tmp_path / "run.h5"
     tables = config(
         "direct",
