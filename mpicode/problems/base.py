@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import ConfigError, DataError
+from .passed import Passed, Whole
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -173,25 +175,48 @@ class Problem(ABC):
         direction: npt.NDArray[np.float64],
         out: Float,
         mixed: Any = None,
+        passed: Passed[Any] | None = None,
     ) -> Number:
         """Add ``sum_u direction[u] * segment u`` of what `gradient` gives to ``out``.
 
         weights   : (n_rows,)      direction : (n_segments,), real
         out       : (length,)      the segments are cut in the order of `slices`
         mixed     : what `mix` gave for these rows and this direction; it saves computing that anew
+        passed    : empty, it keeps what does not depend on the direction; then it saves computing
+                    that for another direction, with the same x, rows and weights, to the same bits
 
         Returns the same loss. Here the whole gradient is computed and folded, so only the message
         is shorter; problems made of layers mix first and multiply then.
         """
         self.check_coded(x, rows, weights, direction, out)
-        order = self.slices(len(direction))
-        padded = np.zeros(len(direction) * out.size, self.dtype)
+        way = self._whole(x, rows, weights, direction.size, out.size)
+        loss = 0.0
+        for whole in way if passed is None else passed.along(way):
+            loss += whole.loss
+            pieces = whole.gradient.reshape(direction.size, -1)
+            out += direction.astype(self.dtype) @ pieces
+        return loss
+
+    def coded_costs(self, n_segments: int) -> tuple[float, float]:
+        """Return what messages of `coded_gradient` cost, in parts of the cost of `gradient`.
+
+        That of the way forward and back, which serves all messages that share it by ``passed``; and
+        of what each of them needs beside that. Multiplications are counted, for dense rows, without
+        the few of mixing. Here the first is a whole gradient.
+        """
+        return 1.0, 0.0
+
+    def _whole(
+        self, x: Float, rows: Rows, weights: Float, n_segments: int, length: int
+    ) -> Iterator[Whole]:
+        """Compute the whole gradient, in the order of `slices`."""
+        order = self.slices(n_segments)
+        padded = np.zeros(n_segments * length, self.dtype)
         gradient = padded[: self.n_parameters]
         loss = self.gradient(x, rows, weights, gradient)
         if order is not None:
             gradient[:] = gradient[order]
-        out += direction.astype(self.dtype) @ padded.reshape(len(direction), -1)
-        return loss
+        yield Whole(loss, padded)
 
     def check(self, x: Float, rows: Rows, weights: Float | None = None) -> None:
         """Raise an error that names the two numbers that disagree, if some do."""

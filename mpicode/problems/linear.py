@@ -13,9 +13,11 @@ import numpy.typing as npt
 from ..errors import ConfigError, DataError
 from ..kernels import csr_dot, csr_transpose_accumulate
 from .base import Float, Integer, Number, Problem, Rows, quiet
-from .columns import Entering, entering_of, rows_of
+from .columns import Entering, entering_of
 from .layers import Layer
-from .slices import Mixing, Shape, SlicedLayers
+from .passed import Passed
+from .slices import Shape, SlicedLayers
+from .ways import Chunk, add_mix
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -147,21 +149,28 @@ class LinearModel(Problem):
         direction: npt.NDArray[np.float64],
         out: Float,
         mixed: Entering | None = None,
+        passed: Passed[Any] | None = None,
     ) -> Number:
         """See `Problem.coded_gradient`: slopes times a mix of the columns of X."""
         slices = self._sliced(direction.size)
         if slices is None:
-            return super().coded_gradient(x, rows, weights, direction, out)
+            return super().coded_gradient(x, rows, weights, direction, out, passed=passed)
         self.check_coded(x, rows, weights, direction, out)
-        weights = np.ascontiguousarray(weights, np.float64)
-        mixing = Mixing(slices, direction, out)
-        total = 0.0
+        way = self._way(x, rows, np.ascontiguousarray(weights, np.float64))
+        return add_mix(way, passed, slices, direction, out, mixed)
+
+    def coded_costs(self, n_segments: int) -> tuple[float, float]:
+        """See `Problem.coded_costs`."""
+        slices = self._sliced(n_segments)
+        if slices is None:
+            return super().coded_costs(n_segments)
+        return 0.5, slices.products / (2 * self.penalised.stop)
+
+    def _way(self, x: Float, rows: Rows, weights: Float) -> Iterator[Chunk]:
+        """Go forward; a chunk is to be used before the next is asked for."""
         for chunk, X, y, z in self._predict(x, rows):
-            total += self._residual(z, y, weights[chunk])
-            at_hand = None if mixed is None else rows_of(mixed, chunk)
-            mixing.add_layer(0, X, z.reshape(len(y), self.n_outputs), at_hand)
-        mixing.finish()
-        return total
+            loss = self._residual(z, y, weights[chunk])
+            yield Chunk(chunk, loss, [(0, X, z.reshape(len(y), self.n_outputs))])
 
     @cached_property
     def _sliced(self) -> SlicedLayers:

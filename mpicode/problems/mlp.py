@@ -14,7 +14,9 @@ from . import losses
 from .base import Float, Integer, Number, Problem, Rows, quiet
 from .columns import Entering, entering_of, rows_of
 from .layers import Layer
-from .slices import Mixing, Shape, SlicedLayers
+from .passed import Passed
+from .slices import Shape, SlicedLayers
+from .ways import Chunk, add_mix
 
 # Rows are worked through in chunks whose inputs and activations stay in the second-level cache
 # between the way forward and the way back. Too few rows, and adding a chunk's gradient costs as
@@ -130,24 +132,33 @@ class MLP(Problem):
         direction: npt.NDArray[np.float64],
         out: Float,
         mixed: Entering | None = None,
+        passed: Passed[Any] | None = None,
     ) -> Number:
         """See `Problem.coded_gradient`: each layer's slopes are mixed before the product."""
         slices = self._sliced(direction.size)
         if slices is None:
-            return super().coded_gradient(x, rows, weights, direction, out)
+            return super().coded_gradient(x, rows, weights, direction, out, passed=passed)
         self.check_coded(x, rows, weights, direction, out)
-        x = np.ascontiguousarray(x)
         weights = np.ascontiguousarray(weights, np.float64)
-        mixing = Mixing(slices, direction, out)
-        total = 0.0
+        way = self._way(np.ascontiguousarray(x), rows, weights)
+        return add_mix(way, passed, slices, direction, out, mixed)
+
+    def coded_costs(self, n_segments: int) -> tuple[float, float]:
+        """See `Problem.coded_costs`."""
+        slices = self._sliced(n_segments)
+        if slices is None:
+            return super().coded_costs(n_segments)
+        first, *others = (each.n_in * each.n_out for each in self.layers)
+        forward = first + sum(others)
+        whole = 2 * forward + sum(others)  # slopes are not brought back through the first layer
+        return 1.0 - forward / whole, slices.products / whole
+
+    def _way(self, x: Float, rows: Rows, weights: Float) -> Iterator[Chunk]:
+        """Go forward and back; a chunk is to be used before the next is asked for."""
         for chunk, entering, y in self._chunks(rows):
             leaving = self._predict(x, entering, len(y))
-            total += self._residual(leaving[-1], y, weights[chunk])
-            for number, enters, slopes in self._descend(x, entering, leaving):
-                at_hand = None if number or mixed is None else rows_of(mixed, chunk)
-                mixing.add_layer(number, enters, slopes, at_hand)
-        mixing.finish()
-        return total
+            loss = self._residual(leaving[-1], y, weights[chunk])
+            yield Chunk(chunk, loss, self._descend(x, entering, leaving))
 
     @quiet
     def loss(self, x: Float, rows: Rows, weights: Float) -> float:

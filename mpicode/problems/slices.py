@@ -136,6 +136,16 @@ class Slices:
         padded = np.append(tail, np.zeros(n_padding, tail.dtype)).reshape(k, -1)
         self.order: Integer = np.concatenate([sliced, padded], axis=1).reshape(-1)[:n_parameters]
 
+    @property
+    def products(self) -> int:
+        """How many multiplications a mix of the gradient of a row takes, beside the mixing."""
+        return sum(
+            cut.height * cut.shape.n_out
+            + cut.width * cut.others.size
+            + sum(rest.rows.size * rest.columns.size for rest in cut.rests)
+            for cut in self.cuts
+        )
+
     def mix(self, entering: Entering, direction: npt.NDArray[np.float64]) -> Entering | None:
         """Return the mixed columns of what enters the first layer, None where none are mixed."""
         height = self.cuts[0].height

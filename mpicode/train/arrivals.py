@@ -47,13 +47,23 @@ class _Rows:
         batch_size = setup.config.run.batch_size
         sizes = setup.partition.sizes.astype(float)
         self._rows = sizes if batch_size is None else np.full(len(sizes), batch_size / len(sizes))
+        self._costs = 0.0, 1.0
+        if setup.segments.sliced:
+            self._costs = setup.problem.coded_costs(setup.code.n_segments)
+        self._request: Request | None = None
+        self._passed: set[int] = set()
 
     def compute(self, request: Request, message: int, out: NDArray[Any]) -> Iterator[float]:
-        """Let the time of the blocks pass."""
+        """Let the time of the blocks pass, and that of the way through each but once."""
         out[:] = 0
+        if request is not self._request:
+            self._request = request
+            self._passed.clear()
+        way, rest = self._costs
         start, stop = self._encoding.indptr[message : message + 2]
         for block in np.unique(self._encoding.indices[start:stop] % len(self._rows)):
-            yield float(self._rows[block])
+            yield float(self._rows[block]) * (rest + (0.0 if block in self._passed else way))
+            self._passed.add(int(block))
 
 
 class _Slots:

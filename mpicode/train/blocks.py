@@ -85,12 +85,24 @@ class Blocks:
         if (block, key) not in self._derived:
             made = derive(rows)
             arrays = made if isinstance(made, tuple) else () if made is None else (made,)
-            n_bytes = sum(array.nbytes for array in arrays)
-            if n_bytes > self._room:
-                made, n_bytes = None, 0
-            self._n_bytes += n_bytes
-            self._derived[block, key] = made
+            fits = self.reserve(sum(array.nbytes for array in arrays))
+            self._derived[block, key] = made if fits else None
         return self._derived[block, key]
+
+    def reserve(self, n_bytes: int) -> bool:
+        """Take room for something beside the blocks, until `release`; False where there is none."""
+        fits = n_bytes <= self.room
+        if fits:
+            self._n_bytes += n_bytes
+        return fits
+
+    def release(self, n_bytes: int) -> None:
+        """Give back room."""
+        self._n_bytes -= n_bytes
+
+    def bytes_of(self, rows: Rows) -> int:
+        """Return what it takes to hold on to rows that `rows` gave; nothing if they are kept."""
+        return 0 if any(kept is rows for kept in self._kept.values()) else _bytes(rows)
 
     def preload(self, blocks: NDArray[np.intp]) -> None:
         """Read what may be kept of ``blocks``, so that the first iteration need not."""
@@ -99,15 +111,16 @@ class Blocks:
                 self._keep(block)
 
     @property
-    def _room(self) -> float:
+    def room(self) -> float:
+        """Bytes that may still be taken."""
         return self._memory_bytes - sum(store._n_bytes for store in tuple(self._stores))
 
     def _fits(self, block: int) -> bool:
         if self._dataset.sparse:
             start, stop = self._partition.extent(block)
-            return self._dataset.nbytes(start, stop, self._dtype) <= self._room
+            return self._dataset.nbytes(start, stop, self._dtype) <= self.room
         row_bytes = (self._dataset.n_features + 1) * self._dtype.itemsize
-        return bool(self._partition.sizes[block] * row_bytes <= self._room)
+        return bool(self._partition.sizes[block] * row_bytes <= self.room)
 
     def _keep(self, block: int) -> Rows:
         chunks = list(self._read(block))

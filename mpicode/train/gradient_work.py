@@ -22,11 +22,10 @@ class GradientWork:
 
     Encoding costs nothing or little: by linearity the weighted sum of several blocks' gradients is
     the gradient of a weighted loss, so each row's weight carries the coefficient of its block. With
-    one segment that is the message. With several, the problem mixes slices of its layers before it
-    multiplies, for a light code; else the message is folded from the segments of that gradient:
+    one segment that is the message. With several it is folded from the segments of that gradient:
     once if all its blocks share one direction (see `Part`). If they do not, each segment of the one
     gradient has row weights of its own where the problem does that in one pass, and elsewhere every
-    part is folded by itself.
+    part is folded by itself. For light codes there is `LightWork`.
 
     The weights also carry 1 / n_train, and for a mini-batch the block's share of the rows over the
     slots drawn, so that the sum of all blocks is the mean over the training rows (or an unbiased
@@ -60,17 +59,11 @@ class GradientWork:
         self._weights: dict[tuple[float, int], NDArray[Any]] = {}
         # with one real segment the gradient is the message
         self._whole: NDArray[Any] | None = None
-        self._sliced = segments.sliced
-        if not self._sliced and (
-            segments.n_segments > 1 or segments.is_complex or segments.layout is not None
-        ):
+        if segments.n_segments > 1 or segments.is_complex or segments.layout is not None:
             self._whole = np.zeros(segments.padded_length, problem.dtype)
         self._ones = np.ones(segments.n_segments)
         self._at_once = (
-            problem.segments_in_one_pass
-            and not self._sliced
-            and segments.layout is None
-            and not segments.is_complex
+            problem.segments_in_one_pass and segments.layout is None and not segments.is_complex
         )
         blocks.preload(code.blocks(worker))
 
@@ -96,23 +89,11 @@ class GradientWork:
             slots, weight = self._draw(request.iteration, block)
             for rows in self._blocks.rows(block, slots):
                 weights = self._row_weights(coefficient * weight, len(rows.y))
-                if self._sliced:
-                    mixed = None if slots is not None else self._mixed(block, part.direction)
-                    loss += self._problem.coded_gradient(
-                        request.payload, rows, weights, part.direction, gradient, mixed
-                    )
-                else:
-                    loss += self._problem.gradient(request.payload, rows, weights, gradient)
+                loss += self._problem.gradient(request.payload, rows, weights, gradient)
                 out[-1] = before + (1.0 if self._plain_loss else part.direction[0]) * loss
                 yield len(rows.y)
         if whole is not None:
             self._segments.fold(part.direction, whole, out[:-1], add)
-
-    def _mixed(self, block: int, direction: NDArray[Any]) -> Any:
-        """Return what a whole block gives once and for all, None where there is no room for it."""
-        return self._blocks.derived(
-            block, direction.tobytes(), lambda rows: self._problem.mix(rows, direction)
-        )
 
     def _all_at_once(self, message: int, request: Request, out: NDArray[Any]) -> Iterator[float]:
         """Compute the message from one gradient whose segments have weights of their own."""

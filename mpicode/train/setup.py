@@ -24,6 +24,7 @@ from .blocks import Blocks, all_rows, held_out
 from .common import Common, Wiring, problem_for
 from .data_setup import data_setup
 from .gradient_work import GradientWork
+from .light_work import LightWork
 from .partition import Partition
 from .plan import PLAN_HEAD
 from .segments import Segments
@@ -66,16 +67,13 @@ class Setup(Common):
 
     def work(self, worker: int, blocks: Blocks) -> GradientWork:
         """Return what ``worker`` computes, its rows read."""
-        return GradientWork(
-            worker,
-            self.code,
-            self.problem,
-            self.segments,
-            blocks,
-            self.partition,
-            self.config.run.batch_size,
-            plain_loss=self.config.asynchronous.mode is not None,
-        )
+        table = self.config.asynchronous
+        arguments = worker, self.code, self.problem, self.segments, blocks, self.partition
+        batch_size, plain_loss = self.config.run.batch_size, table.mode is not None
+        if not self.segments.sliced:
+            return GradientWork(*arguments, batch_size, plain_loss)
+        n_at_once = table.n_codewords if plain_loss else self.code.messages(worker).size
+        return LightWork(*arguments, batch_size, plain_loss, several=n_at_once > 1)
 
     @property
     def has_test(self) -> bool:

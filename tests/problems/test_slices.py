@@ -166,7 +166,7 @@ class TestCodedGradient:
         order = problem.slices(k)
         order = np.arange(x.size) if order is None else order
         h = 1e-5
-        for place in np.random.default_rng(0).choice(found.size, min(6, found.size), False):
+        for place in range(found.size):
             along = np.zeros(k * found.size)
             along[place :: found.size] = direction  # that number of each segment
             step = np.zeros_like(x)

@@ -15,7 +15,7 @@ DIGITS = str(Path(__file__).parents[2] / "data" / "digits.h5")
 
 @pytest.mark.parametrize("batch_size", [None, 80])
 @pytest.mark.parametrize(
-    "code", ["uncoded", "ignore-stragglers", "fractional-repetition", "cyclic"]
+    "code", ["uncoded", "ignore-stragglers", "fractional-repetition", "cyclic", "lwpd"]
 )
 def test_arrivals_take_the_times_of_the_run(code, batch_size):
     tables = {
@@ -30,12 +30,15 @@ def test_arrivals_take_the_times_of_the_run(code, batch_size):
     }
     if batch_size is not None:
         tables["run"]["batch_size"] = batch_size
+    if code == "lwpd":  # 4 messages of 2 blocks on each worker
+        tables["code"] |= {"n_segments": 4, "n_blocks": 4, "load": 2}
     arrivals = simulate(Config.from_dict(tables))
     run = mpicode.run(tables)
     np.testing.assert_allclose(arrivals.seconds, run.history["seconds"], rtol=1e-9)
     np.testing.assert_array_equal(arrivals.n_arrived, run.history["n_arrived"])
     assert (arrivals.residual == run.history["residual"]).all()
-    assert arrivals.load == (0.125 if code in ("uncoded", "ignore-stragglers") else 0.25)
+    load = {"uncoded": 0.125, "ignore-stragglers": 0.125, "lwpd": 0.5}.get(code, 0.25)
+    assert arrivals.load == load
 
 
 @pytest.fixture

@@ -152,10 +152,10 @@ class TestDerived:
 
         assert store.derived(0, b"a", derive) is None  # no block, nothing of it
         store.preload(np.arange(N_BLOCKS))
-        before = store._room
+        before = store.room
         first = store.derived(0, b"a", derive)
         assert store.derived(0, b"a", derive) is first
-        assert store._room == before - 8080
+        assert store.room == before - 8080
         assert store.derived(0, b"b", derive) is not first
         assert store.derived(1, b"a", derive) is not first
         assert calls == [partition.sizes[0], partition.sizes[0], partition.sizes[1]]
@@ -174,4 +174,4 @@ class TestDerived:
             assert store.derived(0, b"a", derive) is None
         assert len(calls) == 1
         assert store.derived(0, b"c", lambda rows: None) is None
-        assert store._room > 0
+        assert store.room > 0

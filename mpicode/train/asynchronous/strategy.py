@@ -115,7 +115,11 @@ class Asynchronous(Streaming):
     def _take(self, answer: Answer, iteration: int) -> None:
         pool = self._pool
         assert self._oldest is not None
-        if answer.age > self._oldest:
+        age = pool.version - answer.iteration
+        if age != answer.age:
+            # those used before it in the same sweep made versions, too
+            answer = answer._replace(age=age)
+        if age > self._oldest:
             pool.n_stale += 1
             self._log(answer, Outcome.STALE_DROPPED)
             return
@@ -125,7 +129,7 @@ class Asynchronous(Streaming):
             if not self._is_finite(answer, iteration):
                 return
             codeword = whole(answer.payload)
-            self._descent.take(answer.message, codeword, answer.age)
+            self._descent.take(answer.message, codeword, age)
             if self._relay is not None:
                 self._relay.used(answer.message, codeword)
         self._count(answer)

@@ -161,6 +161,46 @@ def test_several_codewords_of_a_request_come_one_by_one(run, rows, tmp_path):
     assert np.unique(first - messages["round"][first]).size == 1
 
 
+@pytest.mark.parametrize("n_codewords", [1, 3])
+def test_a_message_takes_the_time_of_what_it_needs(run, n_codewords, tmp_path):
+    """Forward half the time of a gradient; of summing up, the other half, 160 products of 640.
+
+    A segment is 4 rows of 10 weights; the 12 rows left over are computed one by one.
+    """
+    path = tmp_path / "run.h5"
+    run(
+        asynchronous={"n_codewords": n_codewords},
+        delays={"name": "none"},
+        run={"n_workers": 1, "iterations": 12, "record_every": 1},
+        virtual={"seconds_per_row": 1e-3, "latency_seconds": 1e-6},
+        output={"path": str(path)},
+    )
+    landed = np.diff(read_run(path).messages["seconds"], prepend=0.0)
+    problem = problems.make("softmax", {}, n_features=64, n_classes=10, task="multiclass")
+    way, mix = problem.coded_costs(13)
+    assert (way, mix) == (0.5, (4 * 10 + 12 * 10) / 1280)
+    seconds = 1797e-3 * np.where(np.arange(12) % n_codewords == 0, way + mix, mix)
+    np.testing.assert_allclose(landed, seconds, rtol=0, atol=1e-5)
+
+
+def test_the_way_forward_is_gone_once_for_the_messages_of_a_request(run, monkeypatch):
+    passed = []
+    whole = problems.LinearModel._predict
+
+    def predict(self, x, rows):
+        passed.append(len(rows.y))
+        return whole(self, x, rows)
+
+    monkeypatch.setattr(problems.LinearModel, "_predict", predict)
+    changes = {"run": {"n_workers": 1, "iterations": 6, "record_every": 3, "batch_size": 100}}
+    for n_codewords, ways in ((1, 18), (3, 6)):
+        passed.clear()
+        run(asynchronous={"n_codewords": n_codewords}, delays={"name": "none"}, **changes)
+        # and one more that was under way in the end
+        assert ways <= len(passed) <= ways + 1
+        assert set(passed) == {100}
+
+
 def test_stop_rules_hold(run):
     assert run(run={"iterations": 500, "target_loss": 2.0}).outcome == "target loss 2 reached"
     late = run(run={"iterations": 500, "max_seconds": 0.05})

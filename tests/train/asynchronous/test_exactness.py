@@ -68,6 +68,39 @@ def test_one_worker_with_the_identity_code_is_cyclic_block_coordinate_descent(ru
 
 
 @pytest.mark.parametrize("batch_size", [None, 64])
+@pytest.mark.parametrize(
+    ("problem", "n_segments"),
+    [
+        ({"name": "softmax", "l2": 0.0}, 13),
+        ({"name": "softmax", "l2": 0.0}, 7),  # 650 = 7 x 93 - 1: padded
+        ({"name": "softmax", "l2": 0.0}, 650),  # too many for slices: one parameter each
+        ({"name": "mlp", "hidden": [9], "l2": 0.0}, 5),
+    ],
+)
+def test_cyclic_block_coordinate_descent_bit_by_bit(run, digits, problem, n_segments, batch_size):
+    """Each segment in turn moves along the gradient at the parameters of the moment."""
+    more = {} if batch_size is None else {"batch_size": batch_size}
+    result = run("direct", 40, lwpd("identity", n_segments, weight=1), problem=problem, run=more)
+    name = problem["name"]
+    own = {key: value for key, value in problem.items() if key != "name"}
+    made = problems.make(name, own, n_features=64, n_classes=10, task="multiclass")
+    x, order = made.initial(0), made.slices(n_segments)
+    order = np.arange(x.size) if order is None else order
+    length = -(-x.size // n_segments)
+    with open_dataset(digits) as data:
+        X, y = data.read(0, data.n_samples, np.dtype(float))
+    partition = Partition(len(y), 1, 0.0, 0)
+    for step in range(40):
+        drawn = slice(None) if batch_size is None else partition.slots(step, 0, batch_size)
+        rows = problems.Rows(X[drawn], y[drawn])
+        segment, gradient = np.eye(n_segments)[step % n_segments], np.zeros(length)
+        made.coded_gradient(x, rows, np.full(len(rows.y), 1 / len(rows.y)), segment, gradient)
+        part = order[step % n_segments * length :][:length]
+        x[part] -= STEP * gradient[: part.size]
+    assert result.parameters.tobytes() == x.tobytes()
+
+
+@pytest.mark.parametrize("batch_size", [None, 64])
 def test_one_segment_is_stochastic_gradient_descent_bit_by_bit(run, batch_size):
     more = {} if batch_size is None else {"batch_size": batch_size}
     ours = run("direct", 30, lwpd(n_segments=1, n_messages=1, weight=1), run=more)
