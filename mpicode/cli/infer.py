@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config import Config
-from ..errors import ConfigError
+from ..errors import ConfigError, Stopped
 from .configuration import (
     add_config_arguments,
     add_simulate,
@@ -16,6 +17,7 @@ from .configuration import (
     overrides,
     with_output,
 )
+from .signals import StopRequest, leave_with
 
 if TYPE_CHECKING:
     from mpi4py.MPI import Intracomm
@@ -49,16 +51,17 @@ def command(options: argparse.Namespace) -> int:
         from .joined import join
 
         return join(by, lambda: _load(options), _serve, _evaluated)
-    config = _load(options)
-    if options.simulate:
-        return _evaluated(config, None)[0]
-    _check(config)
-    arguments = [options.config, *changes_to_hand_on(options)]
-    if options.output is not None:
-        arguments += ["-o", options.output]
-    return launch.launch(
-        config.run.n_workers + 1, ["infer", *arguments], survive=config.faults.survive
-    )
+    with contextlib.closing(StopRequest(leave_with(Stopped.exit_code))) as stop:
+        config = _load(options)
+        if options.simulate:
+            return _evaluated(config, None, stop)[0]
+        _check(config)
+        arguments = [options.config, *changes_to_hand_on(options)]
+        if options.output is not None:
+            arguments += ["-o", options.output]
+        return launch.launch(
+            config.run.n_workers + 1, ["infer", *arguments], survive=config.faults.survive
+        )
 
 
 def _load(options: argparse.Namespace) -> Config:
@@ -82,12 +85,11 @@ def _serve(config: Config, comm: Intracomm) -> None:
     infer(config, comm)
 
 
-def _evaluated(config: Config, comm: Intracomm | None) -> tuple[int, list[int]]:
+def _evaluated(config: Config, comm: Intracomm | None, stop: StopRequest) -> tuple[int, list[int]]:
     """Evaluate and say what came of it; return the exit code and the workers that did not leave."""
     from ..train import infer
-    from .signals import StopRequest
 
-    result = infer(config, comm, interrupted=StopRequest())
+    result = infer(config, comm, interrupted=stop)
     assert result is not None
     for line in summary(result):
         print(line, file=sys.stderr)

@@ -7,38 +7,46 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ..errors import ConfigError, GaveUp, MpicodeError
+from ..errors import ConfigError, GaveUp, MpicodeError, Stopped
 
 if TYPE_CHECKING:
     from mpi4py.MPI import Intracomm
 
     from ..config import Config
     from ..launch import Launcher
+    from .signals import StopRequest
+
+    Serve = Callable[[Config, Intracomm], Any]
+    Lead = Callable[[Config, Intracomm, StopRequest], tuple[int, list[int]]]
 
 
 def join(
     by: Launcher,
     read: Callable[[], Config],
-    serve: Callable[[Config, Intracomm], Any],
-    lead: Callable[[Config, Intracomm], tuple[int, list[int]]],
+    serve: Serve,
+    lead: Lead,
+    interrupted_exit_code: int = Stopped.exit_code,
 ) -> int:
     """Do this rank's part and return the exit code, unless this process must not come back.
 
     by    : what started this rank
     read  : gives the configuration
     serve : does the part of a worker
-    lead  : does the master's; gives the exit code and the workers that did not leave
+    lead  : does the master's, and asks now and then whether to stop; gives the exit code and the
+            workers that did not leave
     """
     from ..pool import mpi
-    from .signals import ignore
+    from .signals import StopRequest, ignore
 
-    if by.rank > 0:
-        ignore()
     comm = mpi.world()
+    if comm.rank > 0:
+        ignore()
+    else:
+        stop = StopRequest(lambda: _leave_early(interrupted_exit_code), also_ignored=True)
     config, code = _begun_together(comm, by, read)
     if config is None:
         return code
-    code = _served(serve, config, comm) if comm.rank > 0 else _led(lead, config, comm)
+    code = _served(serve, config, comm) if comm.rank > 0 else _led(lead, config, comm, stop)
     if mpi.survives():
         # a rank that dies while others are in MPI_Finalize makes them hang there: nobody goes there
         sys.stdout.flush()
@@ -93,6 +101,18 @@ def _leave_spoilt() -> NoReturn:
     os._exit(GaveUp.exit_code)
 
 
+def _leave_early(code: int) -> NoReturn:
+    """Have rank 0 end the job before anything has begun."""
+    from .. import launch
+    from ..pool import mpi
+    from .signals import say_nothing_began
+
+    say_nothing_began()
+    launch.leave(code, 0)
+    mpi.abort(code)
+    os._exit(code)
+
+
 def _told_once(rank: int, wrong: int, error: ConfigError | None) -> int:
     """Have one rank say what is wrong; return the exit code.
 
@@ -105,7 +125,7 @@ def _told_once(rank: int, wrong: int, error: ConfigError | None) -> int:
     return ConfigError.exit_code
 
 
-def _served(serve: Callable[[Config, Intracomm], Any], config: Config, comm: Intracomm) -> int:
+def _served(serve: Serve, config: Config, comm: Intracomm) -> int:
     """Be a worker; an exception that could not be told to the master ends all ranks."""
     from .. import launch
     from ..pool import mpi
@@ -130,9 +150,7 @@ def _served(serve: Callable[[Config, Intracomm], Any], config: Config, comm: Int
     return launch.leave(0, comm.rank)
 
 
-def _led(
-    lead: Callable[[Config, Intracomm], tuple[int, list[int]]], config: Config, comm: Intracomm
-) -> int:
+def _led(lead: Lead, config: Config, comm: Intracomm, stop: StopRequest) -> int:
     """Be the master; where somebody cannot leave by himself, this ends all ranks."""
     from .. import launch
     from ..pool import mpi
@@ -142,7 +160,7 @@ def _led(
     if mpi.survives():
         speak_anyway()
     try:
-        code, silent = lead(config, comm)
+        code, silent = lead(config, comm, stop)
     except mpi.StartFailed:
         _leave_spoilt()
     except MpicodeError as error:

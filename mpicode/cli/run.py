@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from ..config import Config
     from ..train import Result
+    from .signals import StopRequest
 
 
 def add_parser(subparsers: Any) -> None:
@@ -81,8 +83,22 @@ def command(options: argparse.Namespace) -> int:
             by,
             lambda: with_output(load(options), options),
             _serve,
-            lambda config, comm: _lead(config, comm, options),
+            lambda config, comm, stop: _lead(config, comm, stop, options),
+            options.interrupted_exit_code,
         )
+    with _stop_request(options):
+        return _alone(options)
+
+
+def _stop_request(options: argparse.Namespace) -> contextlib.closing[StopRequest]:
+    """Return a context that listens to signals in a process that nobody started for a run."""
+    from .signals import StopRequest, leave_with
+
+    return contextlib.closing(StopRequest(leave_with(options.interrupted_exit_code)))
+
+
+def _alone(options: argparse.Namespace) -> int:
+    """Run what is asked for; nobody has started us for it."""
     sweep = load_sweep(options)
     if options.list and options.element is not None:
         raise ConfigError("--list: tells of all elements, --element of one")
@@ -100,9 +116,8 @@ def run_one(config: Config, options: argparse.Namespace) -> int:
 
     config = with_output(config, options)
     if options.simulate:
-        from .signals import StopRequest
-
-        return _trained(config, None, StopRequest(), options)[0]
+        with _stop_request(options) as stop:
+            return _trained(config, None, stop, options)[0]
     done = _checked(config, options.resume)
     if done is not None:
         return _finish(done, options)
@@ -149,12 +164,12 @@ def _serve(config: Config, comm: Intracomm) -> None:
     run(config, comm)
 
 
-def _lead(config: Config, comm: Intracomm, options: argparse.Namespace) -> tuple[int, list[int]]:
+def _lead(
+    config: Config, comm: Intracomm, stop: StopRequest, options: argparse.Namespace
+) -> tuple[int, list[int]]:
     """Be the master."""
     from ..watch import orphaned
-    from .signals import StopRequest
 
-    stop = StopRequest()
     return _trained(config, comm, lambda: stop() or orphaned(), options)
 
 
@@ -167,19 +182,21 @@ def _trained(
     """Train and say how it went; return the exit code and the workers that did not leave."""
     from ..train import run
     from ..train.progress import Progress
+    from . import say_error
 
-    progress = Progress(config.run.iterations, config.run.n_workers)
     try:
-        result = run(
-            config,
-            comm,
-            recorders=[progress],
-            interrupted=interrupted,
-            resume=options.resume,
-            say=progress.say,
-        )
-    finally:
-        progress.close()
+        with contextlib.closing(Progress(config.run.iterations, config.run.n_workers)) as progress:
+            result = run(
+                config,
+                comm,
+                recorders=[progress],
+                interrupted=interrupted,
+                resume=options.resume,
+                say=progress.say,
+            )
+    except Stopped as error:
+        say_error(error)
+        return options.interrupted_exit_code, list(error.silent)
     assert result is not None
     return _finish(result, options), result.silent
 

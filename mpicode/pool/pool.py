@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import GaveUp
+from ..errors import Stopped
 from . import wire
 from .background import Job
 from .books import Answer, Books, Log
@@ -87,7 +87,7 @@ class WorkerPool(Books):
         while self._n_busy:
             arrived = self._wait(None)
             if arrived is None:
-                raise GaveUp(
+                raise Stopped(
                     f"interrupted while {self._n_busy} of {self.n_workers} workers got ready"
                 )
             for slot in arrived:

@@ -1,9 +1,11 @@
 import signal
+import threading
 
 import pytest
 
 import mpicode
 from mpicode import cli
+from mpicode.cli.signals import ENDING, StopRequest, ignore
 from mpicode.errors import ConfigError, DataError, GaveUp, MpicodeError, WorkerFailed
 
 
@@ -131,23 +133,59 @@ def test_an_interrupt_is_not_taken_for_a_bug(main, failing):
         main("codes")
 
 
-def test_signals_that_ask_for_an_end(monkeypatch):
-    from mpicode.cli.signals import ENDING, StopRequest, ignore
-
+@pytest.fixture
+def signals():
+    """Have signals do again what they did before the test."""
     before = {number: signal.getsignal(number) for number in ENDING}
-    try:
-        for number in ENDING:
-            stop = StopRequest()
-            assert not stop()
-            signal.raise_signal(number)
-            assert stop()
-            # a scheduler may signal twice, a Ctrl-C is no longer held back
-            signal.raise_signal(signal.SIGTERM)
-            signal.raise_signal(signal.SIGUSR1)
-            assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL
-        ignore()
-        for number in ENDING:
-            signal.raise_signal(number)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    signal.set_wakeup_fd(-1)
+
+
+def test_signals_that_ask_for_an_end(signals):
+    for number in ENDING:
+        stop = StopRequest(lambda: pytest.fail("it had begun"))
+        assert not stop()
+        signal.raise_signal(number)
+        assert stop()
+        # a scheduler may signal twice, a Ctrl-C is no longer held back
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGUSR1)
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL
+    ignore()
+    for number in ENDING:
+        signal.raise_signal(number)
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_before_anything_has_begun_they_end_it(signals, number):
+    left = threading.Event()
+    stop = StopRequest(left.set)
+    signal.raise_signal(number)
+    assert left.wait(60)  # from another thread: this one hears nothing
+    stop.close()
+
+
+def test_what_was_ignored_stays_ignored_and_all_is_put_back(signals):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    outer = StopRequest(lambda: pytest.fail("the inner one listens"))
+    handler = signal.getsignal(signal.SIGTERM)
+    left = threading.Event()
+    inner = StopRequest(left.set)
+    signal.raise_signal(signal.SIGINT)
+    assert not left.is_set()
+    assert not inner()
+    signal.raise_signal(signal.SIGTERM)
+    assert inner()
+    inner.close()
+    assert not left.is_set()
+    assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    assert signal.getsignal(signal.SIGTERM) == handler
+    assert not outer()
+    outer.close()
+    assert signal.set_wakeup_fd(-1) == -1
+    heard = StopRequest(left.set, also_ignored=True)
+    signal.raise_signal(signal.SIGINT)
+    assert left.wait(60)
+    heard.close()

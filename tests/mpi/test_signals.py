@@ -46,6 +46,35 @@ def test_a_signal_saves_the_run_and_ends_it(run, config, stage, number, ranks):
     assert distance(made.parameters, descend(made.n_iterations)) < 1e-10
 
 
+@pytest.mark.parametrize(
+    ("number", "more", "held"),
+    [
+        (signal.SIGINT, (), "none"),
+        (signal.SIGTERM, (), "none"),
+        (signal.SIGTERM, ("--simulate",), "none"),
+        (signal.SIGTERM, (), "0"),
+        (signal.SIGTERM, ("--set", "faults.survive=false"), "0"),
+        (signal.SIGUSR1, (), "2"),
+    ],
+    ids=["Ctrl-C", "alone", "simulated", "master", "master of a plain job", "worker"],
+)
+def test_a_set_up_is_ended_at_once(run, config, stage, tmp_path, number, more, held):
+    """Whoever it is that is held in it: it is never released."""
+    path = config(problem={"name": stage.name}, checkpoint={"every": 5})
+    stage.hold("construct", held)
+    job = run(path, "--interrupted-exit-code", "77", *more)
+    job.until(stage.held("construct", held), "the set-up is under way")
+    job.signal(number)
+    ended = job.wait()
+    assert ended.code == 77, ended.err
+    (error,) = ended.errors
+    assert "interrupted" in error
+    if held != "2":
+        assert "before anything had begun" in error
+    assert "Traceback" not in ended.err
+    assert list(tmp_path.glob("*.h5*")) == []
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_the_users_mpirun_ends_the_run_and_what_it_did_is_readable(run, config, stage, number):
     """Open MPI gives its ranks a quarter of a second, which on a busy machine may not be enough."""
