@@ -107,10 +107,10 @@ def check(setup: Setup) -> None:
     table, run = config.asynchronous, config.run
     if table.mode is None:
         return
-    if code.n_segments > setup.problem.n_parameters:
+    if table.rows == "queue" and table.n_codewords > code.n_messages:
         raise ConfigError(
-            f"code.n_segments: {code.n_segments} segments of {setup.problem.n_parameters} "
-            "parameters; wants no more than there are"
+            f"asynchronous.n_codewords: {table.n_codewords} messages at a time, but code "
+            f"{code.name!r} has {code.n_messages}"
         )
     if table.mode == "round":
         _check_round(setup)
