@@ -104,6 +104,7 @@ n_codewords = 2
 messages_per_step = 3
 ask = "after-step"
 downlink = "parameters"
+even = false
 n_checks = 0
 
 [faults]
@@ -196,7 +197,7 @@ def test_every_table_is_read(tmp_path):
     )
     assert config.decoding == Decoding("fixed", 9, 0.0, 1.0, False, math.inf)
     assert config.asynchronous == Asynchronous(
-        "memory", "fixed", {"name": "kalman", "drift": 0.1}, 7, 2, 3, "after-step"
+        "memory", "fixed", {"name": "kalman", "drift": 0.1}, 7, 2, 3, "after-step", False
     )
     assert config.faults == Faults(
         False,

@@ -37,6 +37,8 @@ class Asynchronous:
     """Messages whose mean makes one step, in ``direct`` and ``memory``."""
     ask: Literal["at-once", "after-step"] = "at-once"
     """When a worker that has answered is asked again: at once, or with the next step."""
+    even: bool = False
+    """Divide the steps of a message by how often it comes: the fast have no more weight."""
     downlink: Literal["parameters", "updates"] = "parameters"
     """What workers are sent: the parameters, or the messages used since, which they replay."""
     n_checks: int = 0
@@ -55,6 +57,7 @@ class Asynchronous:
             "ask": ("direct", "memory"),
             "n_checks": ("round",),
             "downlink": ("direct",),
+            "even": ("direct",),
         }
         defaults = {entry.name: entry.default for entry in dataclasses.fields(self)}
         if self.mode is None:

@@ -77,7 +77,7 @@ def _asynchronous(config: Config) -> dict[str, Any]:
     table = config.asynchronous
     if table.mode is None:
         return {}
-    keys = ("mode", "decoder", "messages_per_step")
+    keys = ("mode", "decoder", "messages_per_step", "even")
     return {f"asynchronous.{key}": getattr(table, key) for key in keys}
 
 

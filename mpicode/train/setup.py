@@ -17,7 +17,7 @@ from ..errors import ConfigError
 from ..pool import delays, faults
 from ..pool.delays import Delay
 from ..pool.faults import Injection
-from ..problems import Rows
+from ..problems import Problem, Rows
 from ..results import read_run
 from .asynchronous.parameters import check
 from .blocks import Blocks, all_rows, held_out
@@ -130,6 +130,10 @@ def _build(config: Config, worker: int | None, opened: contextlib.ExitStack) -> 
             raise ConfigError(
                 f"run.n_workers: {run.n_workers} workers, but only {dataset.n_samples} rows of data"
             )
+    problem = None
+    if dataset is not None and config.code.name in codes.names("gradient"):
+        problem = problem_for(config, dataset, np.dtype(run.dtype))
+        _check_segments(config, problem)
     code = codes.make(
         config.code.name, n_workers=run.n_workers, seed=run.seed, **config.code.parameters
     )
@@ -146,12 +150,12 @@ def _build(config: Config, worker: int | None, opened: contextlib.ExitStack) -> 
     setup: Common
     if isinstance(code, DataCode):
         setup = data_setup(config, code, delay, injection, dataset, worker, opened)
-    elif dataset is None or config.data.coded is not None:
+    elif dataset is None or problem is None or config.data.coded is not None:
         raise ConfigError(
             f"data.coded: files of a code over the data, but {code.name!r} is a gradient code"
         )
     else:
-        setup = _gradient_setup(config, code, delay, injection, dataset)
+        setup = _gradient_setup(config, code, delay, injection, dataset, problem)
     if config.data.test is not None and dataset is not None:
         test = opened.enter_context(_open_test(config.data.test, dataset))
         setup = dataclasses.replace(setup, test=test)
@@ -166,21 +170,32 @@ def _build(config: Config, worker: int | None, opened: contextlib.ExitStack) -> 
     return setup
 
 
+def _check_segments(config: Config, problem: Problem, n_segments: int | None = None) -> None:
+    """Raise `ConfigError` for more segments than parameters, of the code if that is made.
+
+    Before it is, by what is configured: a code of so many may take minutes to make.
+    """
+    if n_segments is None:
+        given = config.code.parameters.get("n_segments")
+        n_segments = given if isinstance(given, int) else 1
+    if n_segments > problem.n_parameters:
+        raise ConfigError(
+            f"code.n_segments: {n_segments} segments, but {problem.name!r} has "
+            f"{problem.n_parameters} parameters on this data"
+        )
+
+
 def _gradient_setup(
     config: Config,
     code: GradientCode,
     delay: Delay,
     injection: Injection | None,
     dataset: Dataset,
+    problem: Problem,
 ) -> Setup:
     rules = StopRules(code, config.decoding)
     dtype = np.dtype(config.run.dtype)
-    problem = problem_for(config, dataset, dtype)
-    if code.n_segments > problem.n_parameters:
-        raise ConfigError(
-            f"code.n_segments: {code.n_segments} segments, but {problem.name!r} has "
-            f"{problem.n_parameters} parameters on this data"
-        )
+    _check_segments(config, problem, code.n_segments)
     return Setup(
         config=config,
         dtype=dtype,

@@ -102,18 +102,23 @@ class Direct(Descent):
 
     def _add(self, message: int, codeword: NDArray[Any], age: int) -> None:
         if self._at_once and self._decay is None:
-            gain = self._directions[message] * -self._optimizer.count_step()
+            step_size = self._optimizer.count_step() * self._share(message)
+            gain = self._directions[message] * -step_size
             innovate(self._nothing, codeword, gain, self.x)
             return
         light = self._messages[message]
         vector = self._whole(light, codeword)
         if self._gradient is None:
-            step_size, into = -self._optimizer.count_step(), self.x
+            step_size, into = -self._optimizer.count_step() * self._share(message), self.x
         else:
-            step_size, into = 1.0 / self._per_step, self._gradient
+            step_size, into = self._share(message) / self._per_step, self._gradient
             self._touched.update(light.segments)
         for segment, factor in zip(light.segments, light.direction, strict=True):
             accumulate(step_size * factor, vector, into[segment])
+
+    def _share(self, message: int) -> float:
+        """Return how much of a step a message is."""
+        return 1.0
 
     def _whole(self, light: Light, codeword: NDArray[Any]) -> NDArray[Any]:
         """Return the message of the whole gradient, the L2 term included."""

@@ -13,6 +13,7 @@ from ...optimizers import Optimizer
 from ...optimizers.gradient_descent import GradientDescent
 from ...problems import Problem
 from .descents import Descent, Direct, Matrix, Memory
+from .even import Even
 from .light import light_messages
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def descent_for(setup: Setup, x: Matrix, optimizer: Optimizer) -> Descent:
         table.messages_per_step,
     )
     if table.mode == "direct":
-        return Direct(*arguments)
+        return Even(*arguments) if table.even else Direct(*arguments)
     given = table.decoder or "kaczmarz"
     parameters = dict(given) if isinstance(given, dict) else {"name": given}
     jump, name = 1.0, parameters.pop("name", "kaczmarz")
@@ -107,10 +108,10 @@ def check(setup: Setup) -> None:
     table, run = config.asynchronous, config.run
     if table.mode is None:
         return
-    if code.n_segments > setup.problem.n_parameters:
+    if table.rows == "queue" and table.n_codewords > code.n_messages:
         raise ConfigError(
-            f"code.n_segments: {code.n_segments} segments of {setup.problem.n_parameters} "
-            "parameters; wants no more than there are"
+            f"asynchronous.n_codewords: {table.n_codewords} messages at a time, but code "
+            f"{code.name!r} has {code.n_messages}"
         )
     if table.mode == "round":
         _check_round(setup)
@@ -133,6 +134,11 @@ def check(setup: Setup) -> None:
             raise ConfigError(
                 "asynchronous.downlink: 'updates' are replayed by workers for optimizer "
                 "'gradient-descent' and 1 message per step alone"
+            )
+        if table.even:
+            raise ConfigError(
+                "asynchronous.downlink: 'updates' cannot be replayed with asynchronous.even, whose "
+                "steps depend on all messages before"
             )
         if code.n_messages > 1 << 24:
             raise ConfigError(f"asynchronous.downlink: {code.n_messages} messages are too many")

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...codes import GradientCode
-from ...errors import ConfigError
 
 Numbers = NDArray[np.int64]
 _NONE: Numbers = np.empty(0, dtype=np.int64)
@@ -31,11 +30,6 @@ class Queue:
     """
 
     def __init__(self, code: GradientCode, workers: Sequence[int], count: int) -> None:
-        if count > code.n_messages:
-            raise ConfigError(
-                f"asynchronous.n_codewords: {count} messages at a time, but code {code.name!r} "
-                f"has {code.n_messages}"
-            )
         self._waiting = deque(range(code.n_messages))
         self._count = count
         encoding, n_blocks = code.encoding, code.n_blocks

@@ -276,6 +276,10 @@ REFUSED = {
         "asynchronous": {"downlink": "updates"},
         "optimizer": {"name": "adam", "step_size": 0.1},
     },
+    "asynchronous.even: belongs to mode direct": {"asynchronous": {"mode": "memory", "even": True}},
+    "asynchronous.downlink: 'updates' cannot be replayed with asynchronous.even": {
+        "asynchronous": {"downlink": "updates", "even": True}
+    },
     "decoding.n_answers": {"decoding": {"n_answers": 3}},
     "asynchronous.messages_per_step: 9": {
         "asynchronous": {"messages_per_step": 9, "ask": "after-step"}

@@ -19,6 +19,7 @@ from mpicode.results.checkpoint import front, to_bytes
         ("direct", {"asynchronous": {"messages_per_step": 4, "ask": "after-step"}}),
         ("direct", {"asynchronous": {"downlink": "updates"}}),
         ("direct", {"optimizer": {"name": "adam", "step_size": 0.01}}),
+        ("direct", {"asynchronous": {"even": True, "rows": "fixed"}}),
         ("memory", {}),
         ("memory", {"asynchronous": {"decoder": "kalman"}}),
         ("memory", {"code": {"name": "lwpd", "n_segments": 5, "n_blocks": 2, "load": 2}}),
