@@ -447,6 +447,54 @@ def test_blocks_that_cannot_be_are_refused(arguments, text):
         mpicode.infer(bumps, **{"blocks": blocks_of(4), "code": code, **arguments})
 
 
+def test_a_function_that_draws_is_refused():
+    code = codes.make("letcc", n_workers=8, n_blocks=4)
+    with pytest.raises(
+        ConfigError, match=r"^infer: 'never_twice' gives other numbers a second time"
+    ):
+        mpicode.infer(never_twice, blocks=blocks_of(4), code=code)
+
+
+def network():
+    """Statistics of its own, which are not those of a new module."""
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(
+        torch.nn.Linear(3, 6), torch.nn.BatchNorm1d(6), torch.nn.Tanh(), torch.nn.Linear(6, 2)
+    )
+    for _ in range(20):
+        module(2 * torch.randn(50, 3) + 1)
+    return module
+
+
+def test_a_module_of_pytorch_is_a_function_too():
+    torch = pytest.importorskip("torch")
+    module = network().eval()
+    blocks = [np.asarray(block, np.float32) for block in blocks_of(4)]
+    code = codes.make("letcc", n_workers=40, n_blocks=4, n_stragglers=3)
+    result = mpicode.infer(module, blocks=blocks, code=code)
+    with torch.no_grad():
+        wanted = np.array([module(torch.from_numpy(block)).numpy() for block in blocks])
+    assert result.values.shape == (4, 2, 2)
+    assert abs(result.values - wanted).max() < 1e-3
+    with pytest.raises(ConfigError, match=r"code\.points: the coded blocks are complex, which mod"):
+        mpicode.infer(module, blocks=blocks, code=codes.make("lagrange", n_workers=9, n_blocks=4))
+
+
+def test_a_module_in_training_mode_is_refused_with_the_reason(small):
+    code = codes.make("letcc", n_workers=40, n_blocks=4)
+    text = "the module is in training mode, in which batch normalisation looks at the rows beside"
+    with pytest.raises(ConfigError, match="^infer: " + text):
+        mpicode.infer(network(), blocks=blocks_of(4), code=code)
+    part = network().eval()
+    part[1].train()
+    with pytest.raises(ConfigError, match="^infer: " + text):
+        mpicode.infer(part, blocks=blocks_of(4), code=code)
+    globals()["in_training"] = network()
+    with pytest.raises(ConfigError, match=r"^infer\.function: " + text):
+        mpicode.infer(small({"function": f"{HERE}:in_training"}, {"name": "letcc"}))
+
+
 def test_a_configuration_has_its_own_code(small):
     with pytest.raises(ConfigError, match=r"^infer: blocks, code and deadline go with a function$"):
         mpicode.infer(small({"function": f"{HERE}:quadratic"}), deadline=1.0)
