@@ -129,6 +129,7 @@ path = "out/run.h5"
 flush_seconds = 0
 
 [infer]
+target_error = 0.5
 parameters = "out/trained.h5"
 batch_size = 100
 check = 1

@@ -36,6 +36,7 @@ def infer_blocks(
     code: DataCode,
     comm: Intracomm | None,
     deadline: float | None,
+    target_error: float | None,
     interrupted: Callable[[], bool],
 ) -> Inference | None:
     """Return ``function`` of each of ``blocks``; see `infer`."""
@@ -86,6 +87,7 @@ def infer_blocks(
             work=work,
             payload=np.zeros(1),
             delay=NoDelay(),
+            target_error=target_error,
         )
 
     if comm is None:

@@ -103,6 +103,7 @@ class InferSetup:
             ),
             faults=injection,
             trouble=config.faults,
+            target_error=self.table.target_error,
             checksum=config.wire.checksum or (injection is not None and injection.corrupts),
         )
 
