@@ -207,7 +207,7 @@ def test_every_table_is_read(tmp_path):
         [{"kind": "kill", "worker": 2, "iteration": 10}, {"kind": "drop", "rate": 0.5}],
     )
     assert config.wire == Wire(True)
-    assert config.infer == Infer(None, str(tmp_path / "out/trained.h5"), "sample", 100, 1.0)
+    assert config.infer == Infer(None, str(tmp_path / "out/trained.h5"), "sample", 100, 1.0, 0.5)
     assert config.field == Field(8, 9, 4.0)
     assert config.data.coded == str(tmp_path / "coded")
     assert config.virtual == Virtual(0.0, 0.0, 1e9, 4, 2, 0.0)
