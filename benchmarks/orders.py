@@ -1,6 +1,7 @@
 """What it brings to code similar samples together.
 
     python benchmarks/orders.py [--data data/digits.h5] [--hidden 32] [--trials 40] [--seed 0]
+                                [--optimizer heavy-ball] [--step-size 0.05]
 
 A network is trained as usual on four fifths of the data. At the start, after 3 and after 60 passes
 over the data, batches of 400 samples are coded, in each order of `mpicode data encode`, and with
@@ -45,12 +46,11 @@ def gradient(problem, x, rows, weights):
     return out
 
 
-def trained(problem, rows, rng):
+def trained(problem, rows, rng, name, step_size):
     """Yield the parameters after each of `STAGES` passes."""
     x = problem.initial(0).astype(np.float64)
-    optimizer = optimizers.make(
-        "heavy-ball", {"step_size": 0.05, "momentum": 0.9}, n_parameters=x.size
-    )
+    parameters = {"momentum": 0.9} if name == "heavy-ball" else {}
+    optimizer = optimizers.make(name, {"step_size": step_size, **parameters}, n_parameters=x.size)
     for epoch in range(max(STAGES) + 1):
         if epoch in STAGES:
             yield x.copy()
@@ -119,13 +119,16 @@ def main():
     parser.add_argument("--hidden", type=int, default=32)
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--optimizer", default="heavy-ball")
+    parser.add_argument("--step-size", type=float, default=0.05)
     args = parser.parse_args()
     rng = np.random.default_rng(args.seed)
     train, test, kind = read(args.data, rng)
     problem = problems.make("mlp", {"hidden": [args.hidden]}, **kind)
+    stages = trained(problem, train, rng, args.optimizer, args.step_size)
     print(f"{args.data}: relative error of the gradient, median of {args.trials}")
     print(f"{'passes':>6} {'K, N, S':>11} {'code':>7}", *(f"{k:>8}" for k in ORDERS), " dropped")
-    for stage, x in zip(STAGES, trained(problem, train, rng), strict=True):
+    for stage, x in zip(STAGES, stages, strict=True):
         for n_blocks, n_workers, s in SETTINGS:
             drops = [
                 dropped_error(problem, x, train, n_workers, s, rng) for _ in range(args.trials)

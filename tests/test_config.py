@@ -130,6 +130,7 @@ path = "out/run.h5"
 flush_seconds = 0
 
 [infer]
+target_error = 0.5
 parameters = "out/trained.h5"
 batch_size = 100
 check = 1
@@ -207,7 +208,7 @@ def test_every_table_is_read(tmp_path):
         [{"kind": "kill", "worker": 2, "iteration": 10}, {"kind": "drop", "rate": 0.5}],
     )
     assert config.wire == Wire(True)
-    assert config.infer == Infer(None, str(tmp_path / "out/trained.h5"), "sample", 100, 1.0)
+    assert config.infer == Infer(None, str(tmp_path / "out/trained.h5"), "sample", 100, 1.0, 0.5)
     assert config.field == Field(8, 9, 4.0)
     assert config.data.coded == str(tmp_path / "coded")
     assert config.virtual == Virtual(0.0, 0.0, 1e9, 4, 2, 0.0)

@@ -24,11 +24,16 @@ class Infer:
     """Rows per round, over all blocks together; absent: as many as keep messages near 8 MB."""
     check: float = 0.0
     """Share of the rows whose outputs the master computes too, uncoded, to compare."""
+    target_error: float | None = None
+    """Of an approximate code: decode anew with each answer, and end the round once the estimated
+    error, root mean square over its outputs, is at most this."""
 
     def __post_init__(self) -> None:
         if self.batch_size is not None:
             within("infer.batch_size", self.batch_size, 1)
         within("infer.check", self.check, 0.0, below=1.0000001)
+        if self.target_error is not None:
+            within("infer.target_error", self.target_error, 0.0)
         if self.function is not None and self.parameters is not None:
             raise ConfigError(
                 "infer.parameters: are the problem's, cannot be given with a function"

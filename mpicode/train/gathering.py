@@ -58,6 +58,8 @@ class Gathering:
     when_lost : ``"stop"`` raises `NotDecodable` when workers are lost and the others are fewer
                 than the rules want; else their answers are taken while they can be decoded
 
+    enough    : ends a round before the rules do, asked of what the answers so far decode to
+
     A lost worker stays one: these codes are not made anew. Wrong answers that the code finds are
     not used, and their workers are named; so is whoever sends numbers that are not finite, which
     are looked for only where the result is not finite.
@@ -69,9 +71,11 @@ class Gathering:
         rules: DataRules,
         kind: Kind,
         when_lost: Literal["restore", "approximate", "stop"] = "stop",
+        enough: Callable[[Any], bool] | None = None,
     ) -> None:
         self._pool = pool
         self._rules = rules
+        self._enough = enough
         self._code = rules.code
         self._kind = kind
         self._when_lost = when_lost
@@ -131,6 +135,13 @@ class Gathering:
                     n_arrived += 1
                 landed.append((worker, pool.now()))
                 if n_arrived < rules.n_answers:
+                    if self._enough is None or n_arrived < rules.n_needed:
+                        continue
+                    waited = pool.now()
+                    found = self._decode(decode)
+                    if found is not None and self._enough(found):
+                        break
+                    found = None
                     continue
                 if not rules.has_threshold:
                     break

@@ -38,6 +38,7 @@ def infer(
     blocks: Sequence[ArrayLike] | None = None,
     code: DataCode | None = None,
     deadline: float | None = None,
+    target_error: float | None = None,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Inference | None:
     """Evaluate a function over the workers of a data code.
@@ -45,7 +46,8 @@ def infer(
     what        : what the table ``[infer]`` says, on all rows: a `Config`, the nested tables of
                   one, or the path of a TOML file; or a function of your own, with ``blocks``, the
                   ``code.n_blocks`` arrays it is wanted of, the ``code``, and the seconds after
-                  which it is made do with what has arrived, or given up
+                  which it is made do with what has arrived, or given up, and ``target_error`` as
+                  in ``[infer]``
     comm        : an mpi4py communicator whose rank 0 becomes the master and ranks 1 to
                   ``run.n_workers`` the workers; all its ranks must call. None: the workers live in
                   this process, under a virtual clock
@@ -58,9 +60,9 @@ def infer(
     if callable(what):
         if blocks is None or code is None:
             raise ConfigError("infer: a function wants blocks and code with it")
-        return infer_blocks(what, blocks, code, comm, deadline, interrupted)
-    if blocks is not None or code is not None or deadline is not None:
-        raise ConfigError("infer: blocks, code and deadline go with a function")
+        return infer_blocks(what, blocks, code, comm, deadline, target_error, interrupted)
+    if any(given is not None for given in (blocks, code, deadline, target_error)):
+        raise ConfigError("infer: blocks, code, deadline and target_error go with a function")
     if isinstance(what, Mapping):
         config = Config.from_dict(what)
     else:

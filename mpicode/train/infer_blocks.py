@@ -21,6 +21,7 @@ from .data_rules import DataRules, check_stability
 from .inference import Inference, collected, rms
 from .map_job import MapJob, Master, Values, in_process, over_mpi
 from .map_work import MapWork, tried
+from .own_function import of_arrays
 from .world import refuse_world
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def infer_blocks(
     code: DataCode,
     comm: Intracomm | None,
     deadline: float | None,
+    target_error: float | None,
     interrupted: Callable[[], bool],
 ) -> Inference | None:
     """Return ``function`` of each of ``blocks``; see `infer`."""
@@ -51,14 +53,21 @@ def infer_blocks(
         )
     is_complex = code.storage.dtype.kind == "c"
     dtype = np.dtype(np.complex128 if is_complex else np.float64)
-    name = getattr(function, "__name__", "function")
+    name = getattr(function, "__name__", type(function).__name__)
+    called = of_arrays(function, "infer")
     rules = DataRules(code, Decoding(deadline=deadline), kind="map")
     check_stability(rules, np.dtype(np.float64), None)
 
     def evaluate(x: Array, block: Array) -> Array:
-        return np.asarray(function(block), dtype=dtype)
+        return np.asarray(called(block), dtype=dtype)
 
-    shape = tried(evaluate, np.zeros(1), arrays[0].astype(dtype), name).shape
+    first, again = (tried(evaluate, np.zeros(1), arrays[0].astype(dtype), name) for _ in range(2))
+    if not np.array_equal(first, again, equal_nan=True):
+        raise ConfigError(
+            f"infer: {name!r} gives other numbers a second time; all workers must compute the same "
+            "function"
+        )
+    shape = first.shape
 
     def work(worker: int) -> Work:
         coded = np.tensordot(code.storage[worker], arrays, axes=1)
@@ -78,6 +87,7 @@ def infer_blocks(
             work=work,
             payload=np.zeros(1),
             delay=NoDelay(),
+            target_error=target_error,
         )
 
     if comm is None:

@@ -28,6 +28,7 @@ from .data_rules import DataRules
 from .infer_field import FieldFunction, Lift, columns_of, lifting, of_problem
 from .map_job import MapJob
 from .map_work import Function, MapWork, outputs_per_row, tried
+from .own_function import of_arrays
 
 # Numbers in an answer, about, where no batch size is given.
 _MESSAGE_NUMBERS = 1 << 20
@@ -102,6 +103,7 @@ class InferSetup:
             ),
             faults=injection,
             trouble=config.faults,
+            target_error=self.table.target_error,
             checksum=config.wire.checksum or (injection is not None and injection.corrupts),
         )
 
@@ -227,9 +229,10 @@ def _function(
         own = imported(table.function, "infer.function", "function")
         if not callable(own):
             raise ConfigError(f"infer.function: {table.function!r} is no function")
+        of_arrays_alone = of_arrays(own, "infer.function")
 
         def of_rows(x: Array, X: Any) -> Any:
-            return own(X)
+            return of_arrays_alone(X)
 
         return of_rows, np.zeros(1, config.run.dtype), table.function, lambda: of_rows
     if not config.problem.name:

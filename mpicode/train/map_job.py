@@ -15,6 +15,7 @@ from ..codes import DataCode
 from ..codes.data.approximate import ApproximateCode
 from ..codes.data.error_terms import estimated_error
 from ..config import Faults
+from ..errors import ConfigError
 from ..pool import Kind, Work, WorkerPool, largest_answer, wire, worker_loop
 from ..pool.delays import Delay
 from ..pool.faults import Injection
@@ -63,6 +64,7 @@ class MapJob:
     faults   : those that workers are to meet
     trouble  : what becomes of the job when it loses workers
     lift     : over a prime field, on the master: makes residues numbers
+    target_error : estimated error, root mean square, at which a round ends
     checksum : whether answers carry one
     """
 
@@ -77,6 +79,19 @@ class MapJob:
     trouble: Faults = field(default_factory=Faults)
     checksum: bool = False
     lift: Lift | None = None
+    target_error: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.target_error is not None and self.rules.has_threshold:
+            raise ConfigError(
+                f"infer.target_error: {self.target_error:g}, but {self.code.name!r} is exact, at "
+                f"{self.rules.n_needed} answers"
+            )
+
+    def enough(self, found: Values) -> bool:
+        """Return whether the values are as good as is asked for; NaN, not known, is not."""
+        assert self.target_error is not None
+        return bool(np.sqrt(np.mean(found.error**2)) <= self.target_error)
 
     def decode(self, vectors: Vectors, arrived: Bool) -> Values:
         """Return the values at all blocks; raises `NotDecodable`."""
@@ -118,7 +133,8 @@ class Master:
     def rounds(self) -> Generator[Gathered[Values], None, None]:
         """Yield what each round gives; raises `NotDecodable`, `Interrupted` or `WorkerFailed`."""
         job, pool = self._job, self._pool
-        gather = Gathering(pool, job.rules, Kind.MAP, job.trouble.when_lost)
+        enough = None if job.target_error is None else job.enough
+        gather = Gathering(pool, job.rules, Kind.MAP, job.trouble.when_lost, enough)
         try:
             pool.start()
             for number in range(job.n_rounds):

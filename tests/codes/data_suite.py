@@ -51,6 +51,12 @@ class DataCodeSuite:
             assert not matrix.flags.writeable
             assert made.decode_matrix(arrived.copy()) is matrix
 
+    def test_what_is_kept_of_a_set_is_what_would_be_made_anew(self, made, sets, case):
+        kept = [made.decode_matrix(arrived) for arrived in sets]
+        fresh = codes.make(self.code.name, **case)
+        for arrived, matrix in zip(reversed(sets), reversed(kept), strict=True):
+            assert_array_equal(fresh.decode_matrix(arrived), matrix)
+
     def test_what_never_arrived_is_not_looked_at(self, made, sets):
         for arrived in sets:
             answers = self.constant(made)

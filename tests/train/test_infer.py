@@ -447,6 +447,89 @@ def test_blocks_that_cannot_be_are_refused(arguments, text):
         mpicode.infer(bumps, **{"blocks": blocks_of(4), "code": code, **arguments})
 
 
+@pytest.mark.parametrize("name", ["berrut", "letcc"])
+def test_answers_are_decoded_anew_as_they_come_until_the_error_is_small_enough(name):
+    code = codes.make(name, n_workers=60, n_blocks=4, n_stragglers=0)
+    found = {
+        target: mpicode.infer(bumps, blocks=blocks_of(4), code=code, target_error=target)
+        for target in (0.1, 0.01, 0.001, 0.0)
+    }
+    used = [result.arrived.sum() for result in found.values()]
+    assert used == sorted(used)
+    assert 4 <= used[0] < used[1] < used[3] == 60  # of 0 it falls short, with all there are
+    wanted = np.array([bumps(block) for block in blocks_of(4)])
+    blocks = np.array(blocks_of(4))
+    answers = np.array([bumps(np.tensordot(row, blocks, axes=1)).ravel() for row in code.storage])
+    for target, result in list(found.items())[:2]:
+        assert np.sqrt(np.mean(result.error**2)) <= target
+        assert np.sqrt(np.mean((result.values - wanted) ** 2)) < 2 * target
+        # the values are what these answers say
+        values = code.decode(answers, result.arrived[0]).values
+        np.testing.assert_allclose(result.values.reshape(4, -1), values, rtol=1e-12)
+
+
+def test_an_exact_code_has_no_error_to_aim_at(small):
+    with pytest.raises(ConfigError, match=r"^infer\.target_error: 0\.1, but 'lagrange' is exact, "):
+        mpicode.infer(small({"function": f"{HERE}:quadratic", "target_error": 0.1}))
+
+
+def test_each_round_has_an_error_to_aim_at(small):
+    infer = {"function": f"{HERE}:quadratic", "batch_size": 30}
+    code = {"name": "letcc", "n_blocks": 2, "n_stragglers": 0}
+    loose = mpicode.infer(small({**infer, "target_error": 1e3}, code))
+    tight = mpicode.infer(small({**infer, "target_error": 1e-9}, code))
+    assert (loose.arrived.sum(axis=1) < tight.arrived.sum(axis=1)).all()
+    assert (tight.arrived.sum(axis=1) == 10).all()
+
+
+def test_a_function_that_draws_is_refused():
+    code = codes.make("letcc", n_workers=8, n_blocks=4)
+    with pytest.raises(
+        ConfigError, match=r"^infer: 'never_twice' gives other numbers a second time"
+    ):
+        mpicode.infer(never_twice, blocks=blocks_of(4), code=code)
+
+
+def network():
+    """Statistics of its own, which are not those of a new module."""
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(
+        torch.nn.Linear(3, 6), torch.nn.BatchNorm1d(6), torch.nn.Tanh(), torch.nn.Linear(6, 2)
+    )
+    for _ in range(20):
+        module(2 * torch.randn(50, 3) + 1)
+    return module
+
+
+def test_a_module_of_pytorch_is_a_function_too():
+    torch = pytest.importorskip("torch")
+    module = network().eval()
+    blocks = [np.asarray(block, np.float32) for block in blocks_of(4)]
+    code = codes.make("letcc", n_workers=40, n_blocks=4, n_stragglers=3)
+    result = mpicode.infer(module, blocks=blocks, code=code)
+    with torch.no_grad():
+        wanted = np.array([module(torch.from_numpy(block)).numpy() for block in blocks])
+    assert result.values.shape == (4, 2, 2)
+    assert abs(result.values - wanted).max() < 1e-3
+    with pytest.raises(ConfigError, match=r"code\.points: the coded blocks are complex, which mod"):
+        mpicode.infer(module, blocks=blocks, code=codes.make("lagrange", n_workers=9, n_blocks=4))
+
+
+def test_a_module_in_training_mode_is_refused_with_the_reason(small):
+    code = codes.make("letcc", n_workers=40, n_blocks=4)
+    text = "the module is in training mode, in which batch normalisation looks at the rows beside"
+    with pytest.raises(ConfigError, match="^infer: " + text):
+        mpicode.infer(network(), blocks=blocks_of(4), code=code)
+    part = network().eval()
+    part[1].train()
+    with pytest.raises(ConfigError, match="^infer: " + text):
+        mpicode.infer(part, blocks=blocks_of(4), code=code)
+    globals()["in_training"] = network()
+    with pytest.raises(ConfigError, match=r"^infer\.function: " + text):
+        mpicode.infer(small({"function": f"{HERE}:in_training"}, {"name": "letcc"}))
+
+
 def test_a_configuration_has_its_own_code(small):
-    with pytest.raises(ConfigError, match=r"^infer: blocks, code and deadline go with a function$"):
+    with pytest.raises(ConfigError, match=r"^infer: blocks, code, deadline and target_error go w"):
         mpicode.infer(small({"function": f"{HERE}:quadratic"}), deadline=1.0)

@@ -98,6 +98,8 @@ def test_the_sum_of_the_values_is_what_the_weights_of_the_sum_give(name):
         scale = code.lebesgue(arrived)
         weights = code.sum_weights(arrived)
         assert_allclose(weights @ answers, values.sum(axis=0), atol=1e-12 * scale)
+        # those of the mean sum to 1
+        assert weights.sum() / code.n_blocks == pytest.approx(1.0, abs=1e-12 * scale)
         assert weights.sum() == pytest.approx(6, abs=1e-11 * scale)
 
 
