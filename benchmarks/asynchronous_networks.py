@@ -3,7 +3,8 @@
 Fashion-MNIST under mpirun, a master and 9 workers, plain gradient descent with a step that decays
 to a hundredth. Every scheme passes equally many rows forward: a worker's answer is of 16 rows,
 whether it is a whole gradient of a synchronous iteration (144 rows in all) or a light message of
-1/k of the coordinates. Counted by coordinates, a light message is 16 / k rows; so both counts are printed:
+1/k of the coordinates. Counted by coordinates, a light message is 16 / k rows; so both counts are
+printed:
 
 rows      : passed forward, over all answers used, in thousands; the same for all schemes
 gradients : rows times the share of the coordinates that their answer is long, in thousands

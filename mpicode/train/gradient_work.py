@@ -33,6 +33,7 @@ class GradientWork:
 
     plain_loss : the loss behind a message is that of its blocks, whatever segments it has; such
                  messages are used one by one
+    drawer     : mini-batches of the same iteration are the same for all who have this number
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class GradientWork:
         partition: Partition,
         batch_size: int | None,
         plain_loss: bool = False,
+        drawer: int = 0,
     ) -> None:
         self.answer_length = segments.answer_length
         self.dtype = segments.dtype
@@ -55,6 +57,7 @@ class GradientWork:
         self._partition = partition
         self._batch_size = batch_size
         self._plain_loss = plain_loss
+        self._drawer = drawer
         self._parts = Parts(code)
         self._weights: dict[tuple[float, int], NDArray[Any]] = {}
         # with one real segment the gradient is the message
@@ -115,7 +118,7 @@ class GradientWork:
         n_train = self._partition.n_train
         if self._batch_size is None:
             return None, 1.0 / n_train
-        slots = self._partition.slots(iteration, block, self._batch_size)
+        slots = self._partition.slots(iteration, block, self._batch_size, self._drawer)
         return slots, float(self._partition.sizes[block]) / (n_train * len(slots))
 
     def _row_weights(self, weight: float, n_rows: int) -> NDArray[Any]:

@@ -54,13 +54,16 @@ class Partition:
         """Return, for the rows ``start <= row < stop``, whether each is kept aside."""
         return self._aside[start:stop]
 
-    def slots(self, iteration: int, block: int, batch_size: int) -> NDArray[np.int64]:
+    def slots(
+        self, iteration: int, block: int, batch_size: int, drawer: int = 0
+    ) -> NDArray[np.int64]:
         """Return the numbers, within the block's training rows, of a mini-batch, ascending.
 
-        They follow from (seed, iteration, block) alone, so that every holder of the block draws the
-        same ones. ``batch_size`` is that of all blocks together; it is shared out evenly.
+        They follow from (seed, iteration, block, drawer) alone, so that every holder of the block
+        draws the same ones. ``batch_size`` is that of all blocks together; it is shared out evenly.
         """
         share = batch_size * (block + 1) // self.n_blocks - batch_size * block // self.n_blocks
         size = int(self.sizes[block])
-        rng = np.random.default_rng([self.seed, _SLOTS, iteration, block])
+        who = [drawer] if drawer else []
+        rng = np.random.default_rng([self.seed, _SLOTS, iteration, block, *who])
         return np.sort(rng.choice(size, size=min(max(share, 1), size), replace=False))

@@ -70,10 +70,13 @@ class Setup(Common):
         table = self.config.asynchronous
         arguments = worker, self.code, self.problem, self.segments, blocks, self.partition
         batch_size, plain_loss = self.config.run.batch_size, table.mode is not None
+        # messages that are never added up need not be of the same rows, and teach more if they are
+        # not: several workers are asked at one version where their answers came together
+        drawer = 0 if table.mode in (None, "round") else worker
         if not self.segments.sliced:
-            return GradientWork(*arguments, batch_size, plain_loss)
+            return GradientWork(*arguments, batch_size, plain_loss, drawer)
         n_at_once = table.n_codewords if plain_loss else self.code.messages(worker).size
-        return LightWork(*arguments, batch_size, plain_loss, several=n_at_once > 1)
+        return LightWork(*arguments, batch_size, plain_loss, drawer, several=n_at_once > 1)
 
     @property
     def has_test(self) -> bool:

@@ -14,8 +14,8 @@ from .digits import DIGITS
 L2 = 1e-2
 N_PARAMETERS = 650
 LWPD = {"name": "lwpd", "n_segments": 8, "n_messages": 16}
-# 8 messages make an iteration: from iteration 50 on
-STOPPED = [{"kind": "stop", "worker": w, "iteration": 400, "seconds": 12.0} for w in range(4)]
+# 8 messages make an iteration: from iteration 50 on, for good
+STOPPED = [{"kind": "stop", "worker": w, "iteration": 400, "seconds": 1e5} for w in range(4)]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,8 @@ def descend(start, config, path, **changes):
         "run": {"n_workers": 8, "iterations": 600, "seed": 0},
         "asynchronous": {"mode": "memory", "rows": "fixed"},
     }
-    ended = start(config(**{**tables, **changes})).wait()
+    # at the end the master gives stopped workers some seconds; a busy machine is slow besides
+    ended = start(config(**{**tables, **changes}), seconds=180).wait()
     assert ended.code == 0, ended.err
     return read_run(path)
 
@@ -61,11 +62,11 @@ def test_the_code_reaches_the_optimum_without_half_of_the_workers(
     code = {**LWPD, "variant": variant}
     made = descend(run, config, tmp_path / "run.h5", code=code, faults={"inject": STOPPED})
     assert made.complete
-    late = made.messages[made.messages["iteration"] > 100]
-    missing = {0, 1, 2, 3} - set(late["worker"].tolist())
+    messages = made.messages[np.isin(made.messages["worker"], range(4))]
+    assert set(messages["worker"].tolist()) == {0, 1, 2, 3}
+    assert messages["parameters_iteration"].max() <= 50
     gap = objective(made.parameters)[0] / optimum - 1.0
-    if missing == {0, 1, 2, 3}:  # a machine so slow that they came back saw something else
-        assert (gap < 0.02) == (variant == "packed"), gap
+    assert (gap < 0.02) == (variant == "packed"), gap
 
 
 @pytest.mark.parametrize("mode", ["direct", "sega", "round"])
