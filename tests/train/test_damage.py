@@ -158,6 +158,7 @@ def test_a_full_disk_ends_the_run_and_is_gone_afterwards(run, tmp_path):
 
 def test_a_full_disk_needs_a_file(tables, write_data):
     made = tables(data={"path": write_data(np.eye(8), np.ones(8))})
+    made["problem"] = {"name": "least-squares"}
     made["faults"] = {"inject": [{"kind": "full-disk", "iteration": 1}]}
     made.pop("output", None)
     with pytest.raises(ConfigError, match=r"'full-disk' needs a run file"):
