@@ -23,7 +23,14 @@ def look(name: str, item: Any) -> None:
             if item.is_virtual:
                 item.virtual_sources()
             elif not item.external:
-                item[() if item.nbytes <= MOST_BYTES else slice(1)]
+                item[_piece(item)]
+
+
+def _piece(item: h5py.Dataset) -> Any:
+    """Return what to read of a dataset: all of it, a row, or a number."""
+    if item.nbytes <= MOST_BYTES:
+        return ()
+    return slice(1) if item.nbytes // len(item) <= MOST_BYTES else (0,) * item.ndim
 
 
 def main(path: str, seconds: int) -> int:

@@ -12,12 +12,11 @@ import numpy.typing as npt
 
 from ..errors import ConfigError, DataError
 from ..kernels import csr_dot, csr_transpose_accumulate
-from .base import Float, Integer, Number, Problem, Rows, quiet
-from .columns import Entering, entering_of
+from .base import Float, Number, Rows, quiet
+from .layered import LayeredProblem
 from .layers import Layer
-from .passed import Passed
-from .slices import Shape, SlicedLayers
-from .ways import Chunk, add_mix
+from .slices import Shape
+from .ways import Chunk
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -33,7 +32,7 @@ FEWEST_ROWS = 24
 LARGE_CHUNK = 1024
 
 
-class LinearModel(Problem):
+class LinearModel(LayeredProblem):
     """Loss of ``z = X W + b``; a subclass gives the loss.
 
     Parameters, in this order: the weights W, (n_features, n_outputs) in C order, then the
@@ -44,7 +43,6 @@ class LinearModel(Problem):
     """
 
     one_output: ClassVar[bool] = True
-    segments_in_one_pass = True
 
     def __init__(
         self,
@@ -130,52 +128,19 @@ class LinearModel(Problem):
             self._layer.add_gradient(X, slopes, part.astype(self.dtype), length, out)
         return total
 
-    def slices(self, n_segments: int) -> Integer | None:
-        """See `Problem.slices`."""
-        slices = self._sliced(n_segments)
-        return self.layout(n_segments) if slices is None else slices.order
-
-    def mix(self, rows: Rows, direction: npt.NDArray[np.float64]) -> Entering | None:
-        """See `Problem.mix`."""
-        slices = self._sliced(direction.size)
-        return None if slices is None else slices.mix(entering_of(rows), direction)
-
-    @quiet
-    def coded_gradient(
-        self,
-        x: Float,
-        rows: Rows,
-        weights: Float,
-        direction: npt.NDArray[np.float64],
-        out: Float,
-        mixed: Entering | None = None,
-        passed: Passed[Any] | None = None,
-    ) -> Number:
-        """See `Problem.coded_gradient`: slopes times a mix of the columns of X."""
-        slices = self._sliced(direction.size)
-        if slices is None:
-            return super().coded_gradient(x, rows, weights, direction, out, passed=passed)
-        self.check_coded(x, rows, weights, direction, out)
-        way = self._way(x, rows, np.ascontiguousarray(weights, np.float64))
-        return add_mix(way, passed, slices, direction, out, mixed)
-
-    def coded_costs(self, n_segments: int) -> tuple[float, float]:
-        """See `Problem.coded_costs`."""
-        slices = self._sliced(n_segments)
-        if slices is None:
-            return super().coded_costs(n_segments)
-        return 0.5, slices.products / (2 * self.penalised.stop)
-
     def _way(self, x: Float, rows: Rows, weights: Float) -> Iterator[Chunk]:
         """Go forward; a chunk is to be used before the next is asked for."""
         for chunk, X, y, z in self._predict(x, rows):
             loss = self._residual(z, y, weights[chunk])
             yield Chunk(chunk, loss, [(0, X, z.reshape(len(y), self.n_outputs))])
 
-    @cached_property
-    def _sliced(self) -> SlicedLayers:
+    def _shapes(self) -> list[Shape]:
         biases = self.penalised.stop if self.intercept else None
-        return SlicedLayers([Shape(self.n_features, self.n_outputs, 0, biases)])
+        return [Shape(self.n_features, self.n_outputs, 0, biases)]
+
+    def _products(self) -> tuple[int, int]:
+        """Return that forward, since there is nothing to go back through; and twice as many."""
+        return self.penalised.stop, 2 * self.penalised.stop
 
     @cached_property
     def _layer(self) -> Layer:

@@ -11,12 +11,12 @@ import numpy.typing as npt
 
 from ..errors import ConfigError, DataError
 from . import losses
-from .base import Float, Integer, Number, Problem, Rows, quiet
+from .base import Float, Number, Rows, quiet
 from .columns import Entering, entering_of, rows_of
+from .layered import LayeredProblem
 from .layers import Layer
-from .passed import Passed
-from .slices import Shape, SlicedLayers
-from .ways import Chunk, add_mix
+from .slices import Shape
+from .ways import Chunk
 
 # Rows are worked through in chunks whose inputs and activations stay in the second-level cache
 # between the way forward and the way back. Too few rows, and adding a chunk's gradient costs as
@@ -27,7 +27,7 @@ FEWEST_ROWS = 128
 _START = 0x3A9  # of the random numbers, so that no other use of the seed draws the same
 
 
-class MLP(Problem):
+class MLP(LayeredProblem):
     """Loss of ``z = W_L^T relu(... relu(W_1^T x + b_1) ...) + b_L``.
 
     hidden : numbers of units of the hidden layers, from the data upwards; none: a linear model
@@ -45,7 +45,6 @@ class MLP(Problem):
 
     name = "mlp"
     tasks = ("multiclass", "binary", "regression")
-    segments_in_one_pass = True
 
     def __init__(
         self,
@@ -74,10 +73,6 @@ class MLP(Problem):
             weights, biases = weights + n_in * n_out, biases + n_out
         self.penalised = slice(0, n_weights)
         self.n_parameters = biases
-        self._sliced = SlicedLayers(
-            Shape(each.n_in, each.n_out, each.weights.start, each.biases.start)
-            for each in self.layers
-        )
         self._row_bytes = 2 * sum(widths[1:]) * self.dtype.itemsize
 
     def initial(self, seed: int) -> Float:
@@ -113,45 +108,17 @@ class MLP(Problem):
                 self.layers[number].add_gradient(enters, slopes, part, length, out)
         return total
 
-    def slices(self, n_segments: int) -> Integer | None:
-        """See `Problem.slices`."""
-        slices = self._sliced(n_segments)
-        return self.layout(n_segments) if slices is None else slices.order
+    def _shapes(self) -> list[Shape]:
+        return [
+            Shape(each.n_in, each.n_out, each.weights.start, each.biases.start)
+            for each in self.layers
+        ]
 
-    def mix(self, rows: Rows, direction: npt.NDArray[np.float64]) -> Entering | None:
-        """See `Problem.mix`."""
-        slices = self._sliced(direction.size)
-        return None if slices is None else slices.mix(entering_of(rows), direction)
-
-    @quiet
-    def coded_gradient(
-        self,
-        x: Float,
-        rows: Rows,
-        weights: Float,
-        direction: npt.NDArray[np.float64],
-        out: Float,
-        mixed: Entering | None = None,
-        passed: Passed[Any] | None = None,
-    ) -> Number:
-        """See `Problem.coded_gradient`: each layer's slopes are mixed before the product."""
-        slices = self._sliced(direction.size)
-        if slices is None:
-            return super().coded_gradient(x, rows, weights, direction, out, passed=passed)
-        self.check_coded(x, rows, weights, direction, out)
-        weights = np.ascontiguousarray(weights, np.float64)
-        way = self._way(np.ascontiguousarray(x), rows, weights)
-        return add_mix(way, passed, slices, direction, out, mixed)
-
-    def coded_costs(self, n_segments: int) -> tuple[float, float]:
-        """See `Problem.coded_costs`."""
-        slices = self._sliced(n_segments)
-        if slices is None:
-            return super().coded_costs(n_segments)
+    def _products(self) -> tuple[int, int]:
         first, *others = (each.n_in * each.n_out for each in self.layers)
         forward = first + sum(others)
-        whole = 2 * forward + sum(others)  # slopes are not brought back through the first layer
-        return 1.0 - forward / whole, slices.products / whole
+        way = forward + sum(others)  # slopes are not brought back through the first layer
+        return way, way + forward
 
     def _way(self, x: Float, rows: Rows, weights: Float) -> Iterator[Chunk]:
         """Go forward and back; a chunk is to be used before the next is asked for."""

@@ -92,9 +92,9 @@ def _run_virtual(config: Config, hooks: _Hooks) -> Result:
         closing.callback(setup.close)
         keeper = Keeper(setup, "virtual", hooks.resume, hooks.say)
         closing.callback(keeper.close)
-        setup, paced = pace(setup) if keeper.goes_through else (setup, None)
         nodes = virtual_nodes(config)
-        method = method_for(setup, nodes)
+        method = method_for(setup, nodes)  # it looks at gradients, which the next line leaves out
+        setup, paced = pace(setup) if keeper.goes_through else (setup, None)
         first, renewed = works_of(setup, nodes)
         answer = setup.wiring.answer_length, setup.wiring.answer_dtype
         transport = VirtualMaster(

@@ -565,3 +565,22 @@ def test_a_problem_may_declare_any_degree_such_as_a_cubic_one(small, regression,
     np.testing.assert_allclose(result.parameters, x, rtol=1e-8)
     with pytest.raises(ConfigError, match=r"^code\.degree: 2, but the gradient of .* degree 3$"):
         mpicode.run(small({**code, "degree": 2}, **change))
+
+
+@pytest.mark.parametrize("prime", [None, PRIME], ids=["floats", "field"])
+def test_a_run_goes_on_where_it_was(small, tmp_path, prime):
+    def job(name, iterations):
+        code = {"name": "lagrange", "n_blocks": 2, **({"prime": prime} if prime else {})}
+        return small(
+            code,
+            problem={"intercept": False},
+            run={"iterations": iterations, "batch_size": 40},
+            output={"path": str(tmp_path / name)},
+        )
+
+    whole = mpicode.run(job("whole.h5", 12))
+    mpicode.run(job("parts.h5", 7))
+    parts = mpicode.run(job("parts.h5", 12), resume=True)
+    assert parts.n_iterations == 12
+    np.testing.assert_array_equal(parts.parameters, whole.parameters)
+    np.testing.assert_array_equal(parts.history["started"], whole.history["started"])
