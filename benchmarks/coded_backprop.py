@@ -93,9 +93,8 @@ def show(name: str, problem: problems.Problem, rows: Rows, repeats: int) -> None
         f"  gradient {1e3 * np.median(base):.2f} ms, of which the way forward {1e3 * forward:.2f}"
     )
     print(f"  noise {spread(seconds['again'] / base)}")
-    print(
-        f"  {'k':>4}{'whole call / gradient':>32}{'behind the forward way':>32}{'1/k':>8}{'charged':>9}"
-    )
+    heads = f"{'whole call / gradient':>32}{'behind the forward way':>32}{'1/k':>8}{'charged':>9}"
+    print(f"  {'k':>4}{heads}")
     for k in SEGMENTS:
         way, mix = problem.coded_costs(k)
         for kind, charged in (("made", way + mix), ("anew", way + mix), ("next", mix)):
