@@ -314,6 +314,16 @@ class TestOrtho:
             grown.append(square)
         assert all(b >= a - 1e-9 for a, b in pairwise(grown))
 
+    def test_what_it_misses_of_segments_at_random_is_what_is_not_spanned(self, rows):
+        # T6: the mean squared error per column is k - rank
+        G = np.random.default_rng(1).standard_normal((12, 40_000))
+        decoder = make("ortho", rows, 40_000)
+        for i in np.random.default_rng(2).permutation(24):
+            decoder.add(int(i), rows[i] @ G)
+            error = np.vdot(decoder.estimate() - G, decoder.estimate() - G) / 40_000
+            # the standard deviation of this is below sqrt(2 k / 40,000)
+            assert error == pytest.approx(12 - decoder.rank, abs=0.1)
+
     def test_rows_of_other_lengths(self, rows, segments):
         scaled = rows * np.geomspace(1e-3, 1e3, 24)[:, None]
         decoder = make("ortho", scaled, 31)

@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from mpicode import codes
+from mpicode.codes import light
 
 from .small import N_FEATURES, N_WORKERS, Logistic, Quadratic, delays, direct, order_of
 
@@ -120,3 +121,20 @@ def test_without_delay_the_gap_shrinks_on_average(variant):
         rate = 1 - loss.least * smallest / (n * loss.beta)
         start = loss(np.zeros(N_FEATURES)) - loss.lowest
         assert (gaps <= rate ** np.arange(1, n_draws + 1) * start).all()
+
+
+def test_a_step_along_any_prefix_goes_down():
+    """T6: of m codewords of one version, eta = 1 / beta, F falls by at least |G'|^2 / (2 beta)."""
+    for seed, make in ((0, Quadratic), (1, Quadratic), (0, Logistic), (1, Logistic)):
+        loss = make(seed)
+        rows = codes.make("lwpd", n_workers=2, n_segments=4, weight=2).rows
+        rng = np.random.default_rng(seed)
+        for _ in range(10):
+            w = rng.standard_normal(N_FEATURES)
+            gradient = loss.gradient(w).reshape(4, -1)
+            decoder = light.make("ortho", {"threshold": 0.0}, rows=rows, length=3)
+            for message in rng.permutation(len(rows)).tolist():
+                decoder.add(message, rows[message] @ gradient)
+                estimate = decoder.estimate().reshape(-1)
+                fallen = loss(w) - loss(w - estimate / loss.beta)
+                assert fallen >= estimate @ estimate / (2 * loss.beta) - 1e-12
