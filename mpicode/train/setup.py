@@ -30,6 +30,9 @@ from .plan import PLAN_HEAD
 from .segments import Segments
 from .stop_rules import StopRules
 
+# Codes of more segments may take minutes to make.
+_FEW_SEGMENTS = 64
+
 
 @dataclass(frozen=True, kw_only=True)
 class Setup(Common):
@@ -133,10 +136,10 @@ def _build(config: Config, worker: int | None, opened: contextlib.ExitStack) -> 
             raise ConfigError(
                 f"run.n_workers: {run.n_workers} workers, but only {dataset.n_samples} rows of data"
             )
-    problem = None
-    if dataset is not None and config.code.name in codes.names("gradient"):
-        problem = problem_for(config, dataset, np.dtype(run.dtype))
-        _check_segments(config, problem)
+    given = config.code.parameters.get("n_segments")
+    if dataset is not None and isinstance(given, int) and given > _FEW_SEGMENTS:
+        # said before a code of that size is made
+        _check_segments(given, problem_for(config, dataset, np.dtype(run.dtype)))
     code = codes.make(
         config.code.name, n_workers=run.n_workers, seed=run.seed, **config.code.parameters
     )
@@ -153,12 +156,12 @@ def _build(config: Config, worker: int | None, opened: contextlib.ExitStack) -> 
     setup: Common
     if isinstance(code, DataCode):
         setup = data_setup(config, code, delay, injection, dataset, worker, opened)
-    elif dataset is None or problem is None or config.data.coded is not None:
+    elif dataset is None or config.data.coded is not None:
         raise ConfigError(
             f"data.coded: files of a code over the data, but {code.name!r} is a gradient code"
         )
     else:
-        setup = _gradient_setup(config, code, delay, injection, dataset, problem)
+        setup = _gradient_setup(config, code, delay, injection, dataset)
     if config.data.test is not None and dataset is not None:
         test = opened.enter_context(_open_test(config.data.test, dataset))
         setup = dataclasses.replace(setup, test=test)
@@ -173,14 +176,7 @@ def _build(config: Config, worker: int | None, opened: contextlib.ExitStack) -> 
     return setup
 
 
-def _check_segments(config: Config, problem: Problem, n_segments: int | None = None) -> None:
-    """Raise `ConfigError` for more segments than parameters, of the code if that is made.
-
-    Before it is, by what is configured: a code of so many may take minutes to make.
-    """
-    if n_segments is None:
-        given = config.code.parameters.get("n_segments")
-        n_segments = given if isinstance(given, int) else 1
+def _check_segments(n_segments: int, problem: Problem) -> None:
     if n_segments > problem.n_parameters:
         raise ConfigError(
             f"code.n_segments: {n_segments} segments, but {problem.name!r} has "
@@ -194,11 +190,11 @@ def _gradient_setup(
     delay: Delay,
     injection: Injection | None,
     dataset: Dataset,
-    problem: Problem,
 ) -> Setup:
     rules = StopRules(code, config.decoding)
     dtype = np.dtype(config.run.dtype)
-    _check_segments(config, problem, code.n_segments)
+    problem = problem_for(config, dataset, dtype)
+    _check_segments(code.n_segments, problem)
     return Setup(
         config=config,
         dtype=dtype,

@@ -1,8 +1,16 @@
 """Asynchronous runs on the digits, under the virtual clock."""
 
+from itertools import count
+
+import numpy as np
 import pytest
 
 import mpicode
+from mpicode import codes
+from mpicode.train import setup
+from mpicode.train.asynchronous.descents import Descent
+
+from .small import N_WORKERS
 
 
 @pytest.fixture
@@ -27,3 +35,36 @@ def config(tables):
 @pytest.fixture
 def run(config):
     return lambda *arguments, **changes: mpicode.run(config(*arguments, **changes))
+
+
+@pytest.fixture
+def descend(write_data, monkeypatch):
+    """Run under the virtual clock; return what happened: parameters, message, age of each step."""
+
+    files = (f"{number}.h5" for number in count())
+    take = Descent.take
+
+    def descend(loss, step_size, delay, code, n_messages=250, mode="direct", **asynchronous):
+        steps = []
+
+        def watch(descent, message, codeword, age):
+            steps.append((descent.x.copy(), message, np.array(codeword), age))
+            take(descent, message, codeword, age)
+            after(descent)
+
+        after = asynchronous.pop("after", lambda descent: None)
+        monkeypatch.setattr(Descent, "take", watch)
+        monkeypatch.setattr(setup.delays, "make", lambda *_, **__: delay)
+        tables = {
+            "data": {"path": write_data(loss.X, loss.y, next(files), n_classes=2)},
+            "problem": {"name": loss.name, "intercept": False},
+            "optimizer": {"name": "gradient-descent", "step_size": step_size},
+            "code": {"name": "lwpd", "n_segments": 4, "weight": 2, **code},
+            "run": {"n_workers": N_WORKERS, "iterations": n_messages, "record_every": 1},
+            "asynchronous": {"mode": mode, **asynchronous},
+        }
+        result = mpicode.run(tables)
+        made = codes.make(n_workers=N_WORKERS, **tables["code"])
+        return result, made.encoding.toarray(), steps
+
+    return descend
