@@ -121,12 +121,8 @@ def _lead(setup: InferSetup, master: Master) -> Inference:
         values[samples[here]], error[samples[here]] = each[here], rms(off)[here]
 
     result = collected(code, master, values, error, take)
-    if slots.n_padding:
-        result.notes.insert(
-            0,
-            f"{dataset.n_samples} rows do not fill {n_blocks} blocks of {slots.n_slots}: "
-            f"{slots.n_padding} places hold none",
-        )
+    if slots.note is not None:
+        result.notes.insert(0, slots.note)
     result.training = _training(setup)
     result.comparison = compare(setup, values)
     if setup.config.output.path is not None:
