@@ -12,7 +12,8 @@ from ..codes import DataCode
 from ..codes.data.approximate import ApproximateCode
 from ..codes.data.degree import probe_degree
 from ..codes.data.field import quantise
-from ..codes.data.field_numbers import Form, rounded
+from ..codes.data.field_bounds import rounded
+from ..codes.data.field_numbers import Form
 from ..config import Decoding, Field
 from ..errors import ConfigError
 from ..kernels import modular_combine

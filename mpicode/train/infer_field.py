@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..codes.data import field
-from ..codes.data.field_numbers import Bounds, FieldNumbers, Form, Numbers, rounded
+from ..codes.data.field_bounds import Bounds, rounded
+from ..codes.data.field_numbers import FieldNumbers, Form, Numbers
 from ..datasets import Dataset
 from ..errors import ConfigError, DataError
 from ..problems import Problem
