@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..codes import DataCode
 from ..codes.data.approximate import ApproximateCode
-from ..config import Config
+from ..config import Config, Field
 from ..errors import ConfigError
 from ..results.inference import write_inference
 from .data_rules import check_stability
@@ -39,6 +39,7 @@ def infer(
     code: DataCode | None = None,
     deadline: float | None = None,
     target_error: float | None = None,
+    field: Field | None = None,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Inference | None:
     """Evaluate a function over the workers of a data code.
@@ -47,7 +48,7 @@ def infer(
                   one, or the path of a TOML file; or a function of your own, with ``blocks``, the
                   ``code.n_blocks`` arrays it is wanted of, the ``code``, and the seconds after
                   which it is made do with what has arrived, or given up, and ``target_error`` as
-                  in ``[infer]``
+                  in ``[infer]`` and, for a code with a prime, ``field`` as the table ``[field]``
     comm        : an mpi4py communicator whose rank 0 becomes the master and ranks 1 to
                   ``run.n_workers`` the workers; all its ranks must call. None: the workers live in
                   this process, under a virtual clock
@@ -60,9 +61,9 @@ def infer(
     if callable(what):
         if blocks is None or code is None:
             raise ConfigError("infer: a function wants blocks and code with it")
-        return infer_blocks(what, blocks, code, comm, deadline, target_error, interrupted)
-    if any(given is not None for given in (blocks, code, deadline, target_error)):
-        raise ConfigError("infer: blocks, code, deadline and target_error go with a function")
+        return infer_blocks(what, blocks, code, comm, deadline, target_error, field, interrupted)
+    if any(given is not None for given in (blocks, code, deadline, target_error, field)):
+        raise ConfigError("infer: blocks, code, deadline, target_error, field go with a function")
     if isinstance(what, Mapping):
         config = Config.from_dict(what)
     else:
@@ -121,12 +122,8 @@ def _lead(setup: InferSetup, master: Master) -> Inference:
         values[samples[here]], error[samples[here]] = each[here], rms(off)[here]
 
     result = collected(code, master, values, error, take)
-    if slots.n_padding:
-        result.notes.insert(
-            0,
-            f"{dataset.n_samples} rows do not fill {n_blocks} blocks of {slots.n_slots}: "
-            f"{slots.n_padding} places hold none",
-        )
+    if slots.note is not None:
+        result.notes.insert(0, slots.note)
     result.training = _training(setup)
     result.comparison = compare(setup, values)
     if setup.config.output.path is not None:

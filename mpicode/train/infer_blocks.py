@@ -11,13 +11,18 @@ from numpy.typing import ArrayLike, NDArray
 from ..codes import DataCode
 from ..codes.data.approximate import ApproximateCode
 from ..codes.data.degree import probe_degree
-from ..config import Decoding
+from ..codes.data.field import quantise
+from ..codes.data.field_bounds import rounded
+from ..codes.data.field_numbers import Form
+from ..config import Decoding, Field
 from ..errors import ConfigError
+from ..kernels import modular_combine
 from ..pool import Work
 from ..pool.delays.none import NoDelay
 from ..pool.virtual import Costs
 from .common import Wiring
 from .data_rules import DataRules, check_stability
+from .infer_field import FieldFunction, Lift, lifted
 from .inference import Inference, collected, rms
 from .map_job import MapJob, Master, Values, in_process, over_mpi
 from .map_work import MapWork, tried
@@ -37,6 +42,7 @@ def infer_blocks(
     comm: Intracomm | None,
     deadline: float | None,
     target_error: float | None,
+    field: Field | None,
     interrupted: Callable[[], bool],
 ) -> Inference | None:
     """Return ``function`` of each of ``blocks``; see `infer`."""
@@ -45,11 +51,6 @@ def infer_blocks(
         raise ConfigError(
             f"code.n_colluding: {code.n_masks}, but here all workers have the blocks in clear; "
             "hiding them takes files made by `mpicode data encode`, and a configuration"
-        )
-    if getattr(code, "prime", None) is not None:
-        raise ConfigError(
-            "code.prime: arrays are computed on in floating numbers; over a field the rows of a "
-            "dataset are, by a configuration"
         )
     is_complex = code.storage.dtype.kind == "c"
     dtype = np.dtype(np.complex128 if is_complex else np.float64)
@@ -68,8 +69,19 @@ def infer_blocks(
             "function"
         )
     shape = first.shape
+    prime, over = getattr(code, "prime", None), None
+    answer: np.dtype[Any] = dtype
+    if prime is None and field is not None:
+        raise ConfigError(f"infer: field goes with a code that has a prime, {code.name!r} has none")
+    if prime is not None:
+        given = Field() if field is None else field
+        form = Form(prime, given.data_bits, given.parameter_bits)
+        over = _OverField(FieldFunction(lambda x, block: called(block), form, name), arrays, shape)
+        answer = np.dtype(np.int64)
 
     def work(worker: int) -> Work:
+        if over is not None:
+            return over.work(code, worker)
         coded = np.tensordot(code.storage[worker], arrays, axes=1)
         length = int(np.prod(shape))
         return MapWork(evaluate, lambda number: coded, length, dtype, code.load(worker))
@@ -82,12 +94,13 @@ def infer_blocks(
         return MapJob(
             code=code,
             rules=rules,
-            wiring=Wiring(1, np.dtype(np.float64), int(np.prod(shape)), dtype, 1),
+            wiring=Wiring(1, np.dtype(np.float64), int(np.prod(shape)), answer, 1),
             n_rounds=1,
             work=work,
             payload=np.zeros(1),
             delay=NoDelay(),
             target_error=target_error,
+            lift=None if over is None or worker is not None else over.lift(),
         )
 
     if comm is None:
@@ -111,6 +124,40 @@ def infer_blocks(
         apart = np.tensordot(missed, arrays, axes=1)
         result.training = float(np.sum(apart**2)) / code.n_blocks
     return result
+
+
+class _OverField:
+    """Blocks written as residues, and a function of them that gives ``shape``."""
+
+    def __init__(
+        self, function: FieldFunction, arrays: NDArray[np.float64], shape: tuple[int, ...]
+    ) -> None:
+        self._function = function
+        self._arrays = arrays
+        bits = function.data_bits
+        off = np.abs(arrays - rounded(arrays, bits)).max(axis=0)
+        self._bounds = function.bounds(np.zeros(1), np.abs(arrays).max(axis=0), off)
+        if self._bounds.shape != shape:
+            raise ConfigError(
+                f"infer: {function.name!r} gives shape {self._bounds.shape} for residues, {shape} "
+                "for floating numbers"
+            )
+
+    def work(self, code: DataCode, worker: int) -> Work:
+        """Return what a worker computes."""
+        prime = self._function.prime
+        residues = quantise(self._arrays, self._function.data_bits, prime)
+        coded = np.empty(residues[0].size, np.int64)
+        row = np.ascontiguousarray(code.storage[worker])
+        modular_combine(row, list(residues.reshape(len(residues), -1)), prime, coded)
+        block = coded.reshape(residues.shape[1:])
+        length = int(np.prod(self._bounds.shape))
+        load = code.load(worker)
+        return MapWork(self._function, lambda number: block, length, coded.dtype, load)
+
+    def lift(self) -> Lift:
+        """Return what makes residues numbers; `ConfigError` where the field is too small."""
+        return lifted(self._bounds)
 
 
 def _alike(blocks: Sequence[ArrayLike], code: DataCode) -> tuple[NDArray[np.float64], str]:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..codes.data import field
-from ..codes.data.field_numbers import Bounds, FieldNumbers, Form, Numbers, rounded
+from ..codes.data.field_bounds import Bounds, rounded
+from ..codes.data.field_numbers import FieldNumbers, Form, Numbers
 from ..datasets import Dataset
 from ..errors import ConfigError, DataError
 from ..problems import Problem
@@ -134,14 +135,18 @@ def lifting(function: FieldFunction, x: Array, columns: Columns, rows: int, copi
 
     rows : that one value of the function is of      copies : such values in an answer
     """
-    bounds = function.bounds(x, *(np.tile(of_all, (rows, 1)) for of_all in columns))
+    return lifted(function.bounds(x, *(np.tile(of_all, (rows, 1)) for of_all in columns)), copies)
+
+
+def lifted(bounds: Bounds, copies: int = 1) -> Lift:
+    """Return what makes residues with such bounds numbers; see `lifting`."""
     bounds.check()
     error = np.tile(bounds.error.reshape(-1), copies)
 
     def lift(
         residues: NDArray[np.int64],
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        values = field.lift(residues, bounds.bits, function.prime)
+        values = field.lift(residues, bounds.bits, bounds.form.prime)
         return values, np.broadcast_to(error, values.shape)
 
     return lift

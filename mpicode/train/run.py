@@ -59,7 +59,8 @@ def run(
     recorders   : objects with a method ``iteration(columns, workers)``, called after each iteration
     interrupted : asked while waiting; True ends the run with what it has
     resume      : go on from the newest checkpoint that is whole; where there is none, begin
-    say         : called on the master with each line about checkpoints that a user should read
+    say         : called on the master with each line that a user should read: about checkpoints,
+                  and blocks that the rows do not fill evenly
 
     Returns the `Result` on the master, None on all other ranks. A run that gave up (not decodable,
     diverged, interrupted) returns as well, with the reason in ``Result.error``. Raises
@@ -223,6 +224,8 @@ def _master(
     if keeper.finished is not None:
         keeper.finished.silent = pool.close(_GRACE_SECONDS)
         return keeper.finished
+    if isinstance(setup, DataSetup) and setup.slots.note is not None:
+        hooks.say(setup.slots.note)
     recorders = hooks.recorders
     state = keeper.state
     writer = None

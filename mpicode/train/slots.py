@@ -55,6 +55,17 @@ class Slots:
         return np.sort(rng.choice(self.n_slots, size=self._n_drawn, replace=False))
 
     @property
+    def note(self) -> str | None:
+        """What to tell where the samples do not fill the blocks evenly; None where they do."""
+        if not self.n_padding:
+            return None
+        n_samples = self.n_slots * self.n_blocks - self.n_padding
+        return (
+            f"{n_samples} rows do not fill {self.n_blocks} blocks of {self.n_slots}: "
+            f"{self.n_padding} places hold none"
+        )
+
+    @property
     def weight(self) -> float:
         """What workers count each row: all places looked at together count 1."""
         return 1.0 / (self._n_drawn * self.n_blocks)

@@ -132,6 +132,15 @@ def test_approximate_codes_come_near_it_and_say_how_steady_they_were(
     np.testing.assert_allclose(estimated[[0, 10]], found.iterations["loss"][[0, 10]], rtol=0.2)
 
 
+def test_blocks_of_unequal_size_are_filled_up_and_that_is_said(small):
+    said = []
+    mpicode.run(small({"name": "letcc", "n_blocks": 4}), say=said.append)
+    assert said == ["101 rows do not fill 4 blocks of 26: 3 places hold none"]
+    said.clear()
+    mpicode.run(small({"name": "letcc", "n_blocks": 1}), say=said.append)
+    assert said == []
+
+
 def test_the_loss_is_that_of_the_plain_rows(small, regression):
     result = mpicode.run(small({"name": "berrut", "n_blocks": 4}, run={"iterations": 1}))
     _, _, y = regression

@@ -10,8 +10,9 @@ import pytest
 import mpicode
 from mpicode import codes, problems
 from mpicode.codes.data.field import masks, quantise
+from mpicode.config import Field
 from mpicode.datasets.encode import encode_dataset
-from mpicode.datasets.mixing import Field
+from mpicode.datasets.mixing import Field as Written
 from mpicode.errors import ConfigError, GaveUp, NotDecodable
 from mpicode.seal import is_sealed
 
@@ -330,7 +331,7 @@ def test_over_a_field_a_map_is_that_of_the_rounded_rows_exactly(
         code["n_colluding"] = 1
         parameters = {key: value for key, value in code.items() if key != "name"}
         made = codes.make("lagrange", n_workers=10, **parameters)
-        field = Field(PRIME, 9, 9 + 11, quantise, masks)
+        field = Written(PRIME, 9, 9 + 11, quantise, masks)
         encode_dataset(path, tmp_path / "coded", made, parameters, order="none", field=field)
         data["coded"] = str(tmp_path / "coded")
     lie = [{"kind": "lie", "worker": 6, "iteration": 0, "iterations": 9}]
@@ -482,6 +483,30 @@ def test_each_round_has_an_error_to_aim_at(small):
     assert (tight.arrived.sum(axis=1) == 10).all()
 
 
+@pytest.mark.parametrize("prime", [2**31 - 1, PRIME])
+def test_over_a_field_a_function_of_ones_own_blocks_is_exact(prime):
+    code = codes.make("lagrange", n_workers=10, n_blocks=4, n_corrupt=1, prime=prime)
+    rng = np.random.default_rng(3)
+    blocks = [rng.uniform(-2, 2, (5, 3)) for _ in range(4)]
+    result = mpicode.infer(gram, blocks=blocks, code=code, field=Field(data_bits=7))
+    near = np.ldexp(np.rint(np.ldexp(blocks, 7)), -7)
+    np.testing.assert_array_equal(result.values, [gram(block) for block in near])
+    off = result.values - [gram(block) for block in blocks]
+    assert (np.sqrt(np.mean(off**2, axis=(1, 2))) <= result.error).all()
+    assert result.arrived.sum() == 9
+    with pytest.raises(
+        ConfigError, match=r"^code\.degree: the function is no polynomial of degree"
+    ):
+        mpicode.infer(cubic, blocks=blocks, code=code)
+    with pytest.raises(
+        ConfigError, match=r"^code\.prime: a field of .* is too small, the function"
+    ):
+        mpicode.infer(gram, blocks=blocks, code=code, field=Field(data_bits=30))
+    plain = codes.make("lagrange", n_workers=10, n_blocks=4)
+    with pytest.raises(ConfigError, match=r"^infer: field goes with a code that has a prime, 'lag"):
+        mpicode.infer(gram, blocks=blocks, code=plain, field=Field())
+
+
 def test_a_function_that_draws_is_refused():
     code = codes.make("letcc", n_workers=8, n_blocks=4)
     with pytest.raises(
@@ -531,5 +556,7 @@ def test_a_module_in_training_mode_is_refused_with_the_reason(small):
 
 
 def test_a_configuration_has_its_own_code(small):
-    with pytest.raises(ConfigError, match=r"^infer: blocks, code, deadline and target_error go w"):
+    with pytest.raises(
+        ConfigError, match=r"^infer: blocks, code, deadline, target_error, field go w"
+    ):
         mpicode.infer(small({"function": f"{HERE}:quadratic"}), deadline=1.0)

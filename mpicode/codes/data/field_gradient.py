@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from ...errors import ConfigError, DataError
 from .field import Residues, check_prime, check_room, lift, quantise
-from .field_numbers import Bounds, FieldNumbers, Form, Numbers
+from .field_bounds import Bounds
+from .field_numbers import FieldNumbers, Form, Numbers
 
 Float = npt.NDArray[np.floating]
 Slope = Callable[[Any, Any], Any]

@@ -1,14 +1,14 @@
-"""Numbers over a prime field that a polynomial can be written down for, and bounds of its values.
+"""Numbers over a prime field that a polynomial can be written down for.
 
 A function of rows that uses ``+ - * / ** @``, indices, sums, `numpy.stack` and `numpy.concatenate`
-takes either in place of an array. Each number knows how many bits of fraction it has: products add
+takes these in place of an array. Each number knows how many bits of fraction it has: products add
 them up, and sums bring both sides to the larger count. So whatever the function is made of, its
-values have one scale, the same on all workers, which the bounds tell beforehand.
+values have one scale, the same on all workers, which bounds (`mpicode.codes.data.field_bounds`)
+tell beforehand.
 """
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Self
@@ -21,9 +21,6 @@ from . import field
 
 Array = npt.NDArray[Any]
 Arrays = tuple[Array, ...]
-
-# Bounds may leave the range of numbers; `Bounds.check` says so.
-_quiet = np.errstate(over="ignore", invalid="ignore")
 
 
 class Form(NamedTuple):
@@ -193,7 +190,7 @@ class FieldNumbers(Numbers):
 
     def constant(self, values: npt.ArrayLike) -> Self:
         """Return numbers that are no data, rounded to the form's bits."""
-        given, bits = _rounded_to(self.form, values)
+        given, bits = rounded_constant(self.form, values)
         return self._like((field.quantise(given, bits, self.form.prime),), bits)
 
     def _shifted(self, bits: int) -> Arrays:
@@ -224,78 +221,7 @@ class FieldNumbers(Numbers):
         return (field.total(self.residues, axis, self.form.prime),)
 
 
-class Bounds(Numbers):
-    """What `FieldNumbers` cannot exceed in magnitude: ``size``; and how far off rounding has them.
-
-    ``error`` bounds the distance to what the same function gives without rounding of rows and
-    constants.
-    """
-
-    def __init__(self, form: Form, size: Array, error: Array, bits: int) -> None:
-        super().__init__(form, (size, error), bits)
-
-    @classmethod
-    def of_rows(cls, form: Form, size: Array, error: Array | None = None) -> Bounds:
-        """Return the bounds of rows that are rounded to the form's bits, of magnitude ``size``.
-
-        error : what rounding changes them by at most; by default what it can
-        """
-        found = cls.rounded(form, size, form.data_bits)
-        return found if error is None else cls(form, found.size, error, found.bits)
-
-    @classmethod
-    def rounded(cls, form: Form, size: Array, bits: int) -> Bounds:
-        """Return the bounds of numbers rounded to so many bits, of magnitude ``size``."""
-        return cls(form, rounded(size, bits), np.full(size.shape, 0.5**bits / 2), bits)
-
-    @property
-    def size(self) -> npt.NDArray[np.float64]:
-        """Magnitude at most."""
-        return self.arrays[0]
-
-    @property
-    def error(self) -> npt.NDArray[np.float64]:
-        """Distance at most."""
-        return self.arrays[1]
-
-    def constant(self, values: npt.ArrayLike) -> Self:
-        """Return numbers that are no data, rounded to the form's bits."""
-        given, bits = _rounded_to(self.form, values)
-        near = rounded(given, bits)
-        return self._like((np.abs(near), np.abs(given - near)), bits)
-
-    def check(self) -> None:
-        """Raise `ConfigError` where the field is too small for such numbers."""
-        largest = math.ldexp(float(self.size.max(initial=0.0)) * (1 + 1e-9), self.bits)
-        form = self.form
-        field.check_room(form.prime, largest, "function", form.data_bits, form.parameter_bits)
-
-    def _shifted(self, bits: int) -> Arrays:
-        return self.arrays
-
-    def _plus(self, other: Arrays) -> Arrays:
-        return self.size + other[0], self.error + other[1]
-
-    def _negative(self) -> Arrays:
-        return self.arrays
-
-    @_quiet
-    def _times(self, other: Arrays) -> Arrays:
-        size, error = other
-        off = self.size * error + self.error * size + self.error * error
-        return self.size * size, off
-
-    @_quiet
-    def _dot(self, other: Arrays) -> Arrays:
-        size, error = other
-        off = self.size @ error + self.error @ size + self.error @ error
-        return np.asarray(self.size @ size), np.asarray(off)
-
-    def _summed(self, axis: int) -> Arrays:
-        return self.size.sum(axis=axis), self.error.sum(axis=axis)
-
-
-def _rounded_to(form: Form, values: npt.ArrayLike) -> tuple[npt.NDArray[np.float64], int]:
+def rounded_constant(form: Form, values: npt.ArrayLike) -> tuple[npt.NDArray[np.float64], int]:
     """Return constants and their bits of fraction."""
     given = np.asarray(values)
     if given.dtype.kind not in "biuf":
@@ -303,9 +229,3 @@ def _rounded_to(form: Form, values: npt.ArrayLike) -> tuple[npt.NDArray[np.float
     numbers = given.astype(np.float64)
     whole = bool((numbers == np.rint(numbers)).all())
     return numbers, 0 if whole else form.parameter_bits
-
-
-def rounded(values: npt.NDArray[np.float64], bits: int) -> npt.NDArray[np.float64]:
-    """Return the nearest numbers with so many bits of fraction, as `field.quantise` writes them."""
-    found: npt.NDArray[np.float64] = np.ldexp(np.rint(np.ldexp(values, bits)), -bits)
-    return found

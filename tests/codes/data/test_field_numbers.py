@@ -8,7 +8,8 @@ from numpy.testing import assert_array_equal
 
 from mpicode.codes.data import field
 from mpicode.codes.data.field import LARGEST
-from mpicode.codes.data.field_numbers import Bounds, FieldNumbers, Form
+from mpicode.codes.data.field_bounds import Bounds
+from mpicode.codes.data.field_numbers import FieldNumbers, Form
 from mpicode.errors import ConfigError
 
 PRIMES = [11, 65537, 2**31 - 1, LARGEST]
