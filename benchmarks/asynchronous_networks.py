@@ -16,7 +16,7 @@ dropped as too old, and the uplink. "stopped": so many workers are stopped for g
 a fiftieth of the messages are used; synchronous descent is run with nobody stopped, else it would
 end there. Step sizes are the best by training loss of those that --tune goes through.
 
-Usage: python benchmarks/asynchronous_networks.py [--model mlp cnn] [--passes 40] [--stopped 0 3]
+Usage: python benchmarks/asynchronous_networks.py [--model mlp cnn] [--passes 60] [--stopped 0 3]
        [--seeds 3] [--scheme NAME ...] [--tune] [--train FILE --test FILE]
 """
 
@@ -82,7 +82,7 @@ def convolutional(n_outputs: int):
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", nargs="+", choices=MODELS, default=list(MODELS))
-    parser.add_argument("--passes", type=float, default=40.0, help="over the training rows")
+    parser.add_argument("--passes", type=float, default=60.0, help="over the training rows")
     parser.add_argument("--stopped", type=int, nargs="+", default=[0, WORKERS // 3])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0, help="the first")
