@@ -215,7 +215,7 @@ def bare(comm, size, length, count) -> float:
 
 
 def measure(comm, size, count, turns) -> None:
-    from mpicode.pool import Kind, Stream, largest_answer, mpi, worker_loop
+    from mpicode.pool import Kind, Stream, largest_answer, mpi, request_length, worker_loop
     from mpicode.pool import wire as form
 
     dtype = np.dtype(np.float64)
@@ -226,7 +226,7 @@ def measure(comm, size, count, turns) -> None:
     if comm.rank:
         buffer = form.new_buffer(largest)
         n_bytes = form.message_bytes(length + 1, dtype)
-        end = mpi.MPIWorker(part, size, dtype, n_messages, buffer, n_bytes)
+        end = mpi.MPIWorker(part, request_length(size, dtype, comm.size - 1), dtype, n_messages, buffer, n_bytes)
         work = Answering(comm, size, length)
         end.run(worker_loop(comm.rank - 1, lambda work=work: work, None, end.now, buffer))
         end.close()

@@ -19,14 +19,17 @@ from . import wire
 class Snapshot:
     """One request: ``values``, (length,), is the payload in ``buffer``.
 
-    ``pins`` counts the transfers that still read it; ``handles`` belongs to the transport.
+    ``numbers``, (n_numbers,) int32, stand behind it; ``pins`` counts the transfers that still read
+    it; ``handles`` belongs to the transport.
     """
 
-    __slots__ = ("buffer", "handles", "pins", "values")
+    __slots__ = ("buffer", "handles", "numbers", "pins", "values")
 
-    def __init__(self, length: int, dtype: np.dtype[Any]) -> None:
+    def __init__(self, length: int, dtype: np.dtype[Any], n_numbers: int) -> None:
+        length += wire.numbers_room(n_numbers, dtype)
         self.buffer = wire.new_buffer(wire.message_bytes(length, dtype))
-        self.values = wire.payload(self.buffer, length, dtype)
+        whole = wire.payload(self.buffer, length, dtype)
+        self.values, self.numbers = wire.split_numbers(whole, n_numbers)
         self.pins = 0
         self.handles: dict[int, Any] = {}
 
@@ -38,13 +41,17 @@ class Snapshots:
     """
 
     def __init__(
-        self, length: int, dtype: np.dtype[Any], most: int, drop: Callable[[Snapshot], None]
+        self,
+        length: int,
+        dtype: np.dtype[Any],
+        most: int,
+        drop: Callable[[Snapshot], None],
+        n_numbers: int = 0,
     ) -> None:
-        self._length = length
-        self._dtype = dtype
+        self._form = length, dtype, n_numbers
         self._most = most
         self._drop = drop
-        self._all = [Snapshot(length, dtype) for _ in range(2)]
+        self._all = [Snapshot(*self._form) for _ in range(2)]
 
     def take(self, values: ArrayLike) -> Snapshot:
         """Return a snapshot that holds ``values``, (length,), cast to the dtype on the wire."""
@@ -57,7 +64,7 @@ class Snapshots:
                     self._drop(spare)
         else:
             assert len(self._all) < self._most, f"{len(self._all)} of {self._most} are pinned"
-            snapshot = Snapshot(self._length, self._dtype)
+            snapshot = Snapshot(*self._form)
             self._all.append(snapshot)
         snapshot.values[:] = values
         return snapshot
