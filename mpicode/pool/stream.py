@@ -102,7 +102,6 @@ class Stream(WorkerPool):
             numbers[worker] = self._begin(worker, wanted[worker], task)
         transport.post(workers, snapshot)
         self.bytes_sent += len(workers) * len(snapshot.buffer)
-        self._bury()
 
     def tell(self, kind: int, worker: int, payload: NDArray[Any], messages: Numbers) -> None:
         """Ask one idle worker with a ``payload`` of its own, of any length and type."""
@@ -144,11 +143,10 @@ class Stream(WorkerPool):
 
         -1: it was told by an assignment, sent before.
         """
-        single = -1
-        if len(messages) == 1 and self._assignments.lend(worker, messages.item()):
-            single = messages.item()
-        else:
+        single = int(messages[0]) if len(messages) == 1 else -1
+        if single < 0 or not self._assignments.lend(worker, single):
             self._assignments.give(worker, messages)
+            single = -1
         self._tasks[worker] = task
         self._withdrawn[worker] = False
         self.idle.remove(worker)

@@ -138,7 +138,7 @@ class Direct(Descent):
         """Return how much of a step a message would be now."""
         return 1.0
 
-    def _took(self, message: int, share: float) -> None:  # noqa: B027 (nothing to remember)
+    def _took(self, message: int, share: float) -> None:
         """Take down that a message was so much of a step."""
 
     def _whole(self, light: Light, codeword: NDArray[Any]) -> NDArray[Any]:
