@@ -166,7 +166,7 @@ def time_to_target(target, seeds, bandwidths, steps) -> None:
 
 
 class Answering:
-    """Work that is done at once; an update tells it to run a worker's end of the bare loop first."""
+    """Work that is done at once; after an update, once it was a worker's end of the bare loop."""
 
     load = 1.0
 

@@ -37,7 +37,8 @@ class Snapshot:
 class Snapshots:
     """Hands out a snapshot that nobody reads; allocates one only when all are pinned.
 
-    ``drop`` is told of each one that is given up.
+    Those that were not needed in any of ``patience`` takes in a row are given up, save two, and
+    ``drop`` is told of each. Behind its values each has ``n_numbers`` numbers.
     """
 
     def __init__(
@@ -47,8 +48,12 @@ class Snapshots:
         most: int,
         drop: Callable[[Snapshot], None],
         n_numbers: int = 0,
+        patience: int = 1,
     ) -> None:
         self._form = length, dtype, n_numbers
+        self._patience = patience
+        self._n_takes = 0
+        self._n_spare = most  # the fewest that were not needed in these takes
         self._most = most
         self._drop = drop
         self._all = [Snapshot(*self._form) for _ in range(2)]
@@ -56,16 +61,20 @@ class Snapshots:
     def take(self, values: ArrayLike) -> Snapshot:
         """Return a snapshot that holds ``values``, (length,), cast to the dtype on the wire."""
         free = [s for s in self._all if not s.pins]
+        self._n_takes += 1
+        self._n_spare = min(self._n_spare, max(0, len(free) - 1))
         if free:
             snapshot = free[0]
-            for spare in free[1:]:
-                if len(self._all) > 2:
-                    self._all.remove(spare)
-                    self._drop(spare)
         else:
             assert len(self._all) < self._most, f"{len(self._all)} of {self._most} are pinned"
             snapshot = Snapshot(*self._form)
             self._all.append(snapshot)
+        if self._n_takes == self._patience:
+            for spare in free[len(free) - self._n_spare :]:
+                if len(self._all) > 2:
+                    self._all.remove(spare)
+                    self._drop(spare)
+            self._n_takes, self._n_spare = 0, self._most
         snapshot.values[:] = values
         return snapshot
 

@@ -17,6 +17,7 @@ from .tasks import Task
 from .transport import Slot, Transport
 
 Numbers = NDArray[np.integer[Any]]
+_PATIENCE = 100
 
 
 class Stream(WorkerPool):
@@ -45,7 +46,10 @@ class Stream(WorkerPool):
 
     def _new_snapshots(self, payload_length: int, dtype: np.dtype[Any]) -> Snapshots:
         n = self.n_workers
-        return Snapshots(payload_length, dtype, n + 2, self._transport.drop, n_numbers=n)
+        # how many are read at a time goes up and down
+        return Snapshots(
+            payload_length, dtype, n + 2, self._transport.drop, n_numbers=n, patience=_PATIENCE
+        )
 
     def start(self, elapsed: float = 0.0) -> None:
         """Wait until each worker has prepared itself, then start the clock at ``elapsed`` s."""

@@ -6,6 +6,8 @@ import pytest
 from mpicode import problems
 from mpicode.datasets import open_dataset
 from mpicode.errors import ConfigError
+from mpicode.pool import Stream
+from mpicode.pool.snapshots import Snapshots
 from mpicode.problems import Rows
 from mpicode.results import read_run
 from mpicode.train.works import Works
@@ -70,6 +72,25 @@ def test_a_used_message_can_be_replayed_from_the_file_alone(run, tmp_path, digit
         codeword += a @ l2[order].reshape(13, 50)
         x[order] -= 0.5 * np.outer(a, codeword).ravel()
     np.testing.assert_allclose(result.parameters, x, rtol=0, atol=1e-12)
+
+
+def test_what_lands_in_one_sweep_shares_one_snapshot(run, monkeypatch):
+    sweeps, taken = [], []
+    arrivals, take = Stream.arrivals, Snapshots.take
+
+    def landing(pool, deadline=None):
+        answers = arrivals(pool, deadline)
+        sweeps.append(len(answers))
+        return answers
+
+    monkeypatch.setattr(Stream, "arrivals", landing)
+    monkeypatch.setattr(Snapshots, "take", lambda *a: taken.append(1) or take(*a))
+    # all take equally long, but for one that is late now and then
+    delays = {"name": "bernoulli", "probability": 0.1, "seconds": 0.0015}
+    result = run("direct", run={"n_workers": 5, "iterations": 40}, delays=delays)
+    assert result.history["n_arrived"].sum() == sum(sweeps)
+    assert max(sweeps) > 1
+    assert len(taken) == len(sweeps) < sum(sweeps)
 
 
 def test_messages_too_old_are_dropped_and_counted(run, tmp_path):
