@@ -173,7 +173,7 @@ class Streaming(ABC):
             pool.now(), worker, f"message {answer.message} holds numbers that are not finite"
         )
         self._corrupt[worker] = True
-        self._log(answer, answer.age, Outcome.CORRUPT)
+        self._log(answer, pool.version - answer.iteration, Outcome.CORRUPT)
         self._not_finite.append(worker)
         n, several = len(self._not_finite), len(set(self._not_finite)) > 1
         alone = len(pool.members.active) == 1
