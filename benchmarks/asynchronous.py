@@ -6,8 +6,9 @@ time   under the virtual clock, every worker with a link of so many bytes per se
        training loss is at a target, of light messages, single blocks, and asynchronous full
        gradients, all on all the data (the same load); each at its best step size of the same
        grid, found on another seed than those shown
-wire   under mpirun, a worker that answers at once: one arrival (sweep, decoder, step, snapshot,
-       request) against a bare loop of Irecv and Isend of the same bytes, which takes turns with it
+wire   under mpirun, workers that answer at once: one arrival (sweep, check, decoder, step, books,
+       snapshot, request) in the run's own loop against a bare one of Irecv and Isend of the same
+       bytes, which takes turns with it; and how long the master is busy with it
 
 Usage: python benchmarks/asynchronous.py [cost] [time] [wire] [--sizes 100000 1000000]
 """
@@ -17,6 +18,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -164,42 +166,46 @@ def time_to_target(target, seeds, bandwidths, steps) -> None:
 
 
 class Answering:
-    """Work that is done at once; told to, it runs a worker's end of the bare loop first."""
+    """Work that is done at once; after an update, once it was a worker's end of the bare loop."""
 
     load = 1.0
 
-    def __init__(self, comm, size, length):
-        self.comm, self.x = comm, np.zeros(size)
+    def __init__(self, comm, n_asked, n_answered, length):
+        self.comm, self.x = comm, np.zeros(n_asked)
         self.answer_length, self.dtype = length + 1, np.dtype(np.float64)
-        self.answer = np.ones(length + 1)
+        self.answer = np.ones(n_answered)
+        self.filled = False
 
     def compute(self, request, message, out):
-        out[:] = 1e-3
-        if request.iteration < 0:
-            from mpi4py import MPI
+        from mpi4py import MPI
 
-            while True:
-                MPI.Request.Waitall([self.comm.Irecv([self.x, MPI.DOUBLE], 0, 1)])
-                if self.x[0] < 0:
-                    break
-                MPI.Request.Waitall([self.comm.Isend([self.answer, MPI.DOUBLE], 0, 2)])
+        from mpicode.pool import Kind
+
+        if not self.filled:
+            out[:] = 1e-3
+            self.filled = True
+        while request.kind == Kind.UPDATE:
+            MPI.Request.Waitall([self.comm.Irecv([self.x, MPI.DOUBLE], 0, 1)])
+            if self.x[0] < 0:
+                break
+            MPI.Request.Waitall([self.comm.Isend([self.answer, MPI.DOUBLE], 0, 2)])
         return ()
 
 
-def bare(comm, size, length, count) -> float:
+def bare(comm, n_asked, n_answered, count) -> float:
     """Return the seconds per message of a loop that asks whoever has answered again."""
     from mpi4py import MPI
 
     n = comm.size - 1
-    x, received = np.zeros(size), np.zeros((n, length + 1))
-    stop = np.full(size, -1.0)
+    x, received = np.zeros(n_asked), np.zeros((n, n_answered))
+    stop = np.full(n_asked, -1.0)
 
     def receive(w):
         return comm.Irecv([received[w], MPI.DOUBLE], w + 1, 2)
 
+    done, began = 0, time.perf_counter()
     waiting = [receive(w) for w in range(n)]
     sending = [comm.Isend([x, MPI.DOUBLE], w + 1, 1) for w in range(n)]
-    done, began = 0, time.perf_counter()
     while done < count:
         for w in MPI.Request.Waitsome(waiting):
             done += 1
@@ -214,58 +220,127 @@ def bare(comm, size, length, count) -> float:
     return took / done
 
 
+def setup_for(size, mode, folder):
+    """Return the parts of a run with ``size`` parameters, on rows that nobody reads."""
+    from scipy.sparse import csr_array
+
+    from mpicode.config import Config
+    from mpicode.datasets import DatasetWriter, Meta, Shape
+    from mpicode.train.setup import build
+
+    path = Path(folder) / "data.h5"
+    if not path.exists():
+        X = csr_array((np.ones(64), np.zeros(64, int), np.arange(65)), shape=(64, size))
+        with DatasetWriter(path, Shape(64, size, "float64", True), Meta("regression", 0)) as data:
+            data.append(X, np.ones(64))
+    tables = {
+        "data": {"path": str(path)},
+        "problem": {"name": "least-squares", "intercept": False},
+        "optimizer": {"name": "gradient-descent", "step_size": 1e-9},
+        "code": {"name": "lwpd", "n_segments": K},
+        "run": {"n_workers": N_WORKERS, "iterations": 1},
+        "asynchronous": {"mode": mode},
+    }
+    return build(Config.from_dict(tables))
+
+
+class Master:
+    """The loops that take turns over one set of workers: the bare one, and that of each mode."""
+
+    def __init__(self, comm, transport, size, modes, n_asked, n_answered, folder):
+        from mpicode.pool import Stream
+        from mpicode.train.asynchronous.strategy import Asynchronous
+        from mpicode.train.checkpoints import State
+
+        self.comm, self.transport = comm, transport
+        self.bytes = n_asked, n_answered
+        self.pool = Stream(transport, payload_length=size, dtype=np.dtype(np.float64))
+        self.pool.start()
+        self.rows, self.strategies, self.iteration = [], {}, 0
+        for mode in modes:
+            setup = setup_for(size, mode, folder)
+            state = State(setup.initial(), setup.optimizer())
+            strategy = Asynchronous(self.pool, setup, range(N_WORKERS), state)
+            self.pool.log = strategy.log(lambda *row: self.rows.append(row))
+            self.strategies[mode] = strategy
+
+    def bare(self, count):
+        from mpicode.pool import Kind
+
+        for worker in range(N_WORKERS):
+            self.pool.tell(Kind.UPDATE, worker, np.zeros(1), np.array([0]))
+        took = bare(self.comm, *self.bytes, count)
+        while self.pool.waits:
+            self.pool.arrivals()
+        return took
+
+    def stream(self, mode, count):
+        """Return the seconds per message of the run's own loop."""
+        strategy, done, began = self.strategies[mode], 0, time.perf_counter()
+        while done < count:
+            done += strategy.gather(self.iteration, None).n_arrived
+            self.iteration += 1
+        took = time.perf_counter() - began
+        self.pool.forget_all()
+        while self.pool.waits:
+            self.pool.arrivals()
+        self.rows.clear()
+        return took / done
+
+    def processor(self, mode, count):
+        """Return the seconds per message that the master is busy: without looking for messages.
+
+        Taking a message out of MPI is part of looking, and not in it.
+        """
+        wait, looking = self.transport.wait, [0.0]
+
+        def timed(deadline=None):
+            began = time.process_time()
+            try:
+                return wait(deadline)
+            finally:
+                looking[0] += time.process_time() - began
+
+        self.transport.wait = timed
+        began = time.process_time()
+        self.stream(mode, count)
+        took = time.process_time() - began - looking[0]
+        del self.transport.wait
+        return took / count
+
+
 def measure(comm, size, count, turns) -> None:
-    from mpicode.pool import Kind, Stream, largest_answer, mpi, worker_loop
+    from mpicode.pool import largest_answer, mpi, request_length, worker_loop
     from mpicode.pool import wire as form
 
     dtype = np.dtype(np.float64)
     n_messages, length, modes = descents(size)
     size = K * length
-    part = mpi.group(comm, comm.size - 1)
+    n_asked = request_length(size, dtype, comm.size - 1)
     largest = largest_answer(length + 1, dtype)
+    n_bytes = form.message_bytes(length + 1, dtype)
+    # the bare loop carries as many bytes
+    as_many = form.message_bytes(n_asked, dtype) // 8, n_bytes // 8
+    part = mpi.group(comm, comm.size - 1)
     if comm.rank:
         buffer = form.new_buffer(largest)
-        n_bytes = form.message_bytes(length + 1, dtype)
-        end = mpi.MPIWorker(part, size, dtype, n_messages, buffer, n_bytes)
-        work = Answering(comm, size, length)
+        end = mpi.MPIWorker(part, n_asked, dtype, n_messages, buffer, n_bytes)
+        work = Answering(comm, *as_many, length)
         end.run(worker_loop(comm.rank - 1, lambda work=work: work, None, end.now, buffer))
         end.close()
         return
-    pool = Stream(mpi.MPIMaster(part, length + 1, dtype, largest), payload_length=size, dtype=dtype)
-    pool.start()
-    rows = [np.array([number]) for number in range(n_messages)]
-
-    def stream(descent):
-        done, turn, began = 0, 0, time.perf_counter()
-        while done < count or len(pool.idle) < N_WORKERS:
-            if done < count:
-                wanted = {}
-                for worker in pool.idle:
-                    wanted[worker] = rows[turn % n_messages]
-                    turn += 1
-                pool.ask(Kind.GRADIENT, descent.x.reshape(-1), wanted)
-            for answer in pool.arrivals():
-                descent.take(answer.message, answer.payload[:-1], answer.age)
-                pool.version += 1
-                done += 1
-        return (time.perf_counter() - began) / done
-
-    def plain():
-        version, pool.version = pool.version, -1
-        pool._oldest = -1
-        pool.ask(Kind.GRADIENT, np.zeros(size), {w: rows[0] for w in range(N_WORKERS)})
-        pool.version = version
-        took = bare(comm, size, length, count)
-        while len(pool.idle) < N_WORKERS:
-            pool.arrivals()
-        return took
-
+    transport = mpi.MPIMaster(part, length + 1, dtype, largest)
+    with tempfile.TemporaryDirectory() as folder:
+        master = Master(comm, transport, size, modes, *as_many, folder)
     taken = {"bare": [], "again": [], **{mode: [] for mode in modes}}
+    busy = {mode: [] for mode in modes}
     for _ in range(turns):
-        taken["bare"].append(plain())
-        for mode, (descent, _) in modes.items():
-            taken[mode].append(stream(descent))
-        taken["again"].append(plain())
+        taken["bare"].append(master.bare(count))
+        for mode in modes:
+            taken[mode].append(master.stream(mode, count))
+        taken["again"].append(master.bare(count))
+        for mode in modes:
+            busy[mode].append(master.processor(mode, count))
     passes = {}
     for mode, (_, numbers) in modes.items():
         source = np.ones((numbers + 2 * size) // 2)
@@ -274,13 +349,14 @@ def measure(comm, size, count, turns) -> None:
         for _ in range(20):
             np.copyto(target, source)
         passes[mode] = (time.perf_counter() - began) / 20
-    pool.close()
-    bare_time = np.array(taken["bare"])
+    master.pool.close()
+    bare_time = (np.array(taken["bare"]) + np.array(taken["again"])) / 2
     for name, values in taken.items():
         line = f"wire {size:8d} {name:7s} {quartiles(1e6 * np.array(values))} us per message"
         if name in modes:
             more = 1e6 * (np.array(values) - bare_time - 1.5 * passes[name])
             line += f"; above bare + 1.5 passes ({1e6 * passes[name]:.0f} us): {quartiles(more)} us"
+            line += f"; master busy {quartiles(1e6 * np.array(busy[name]))} us"
         print(line, flush=True)
 
 

@@ -27,6 +27,16 @@ innovate(row, codeword, gain, state) -> float
 innovate_step(row, codeword, gain, state, move, step, x) -> float
     As innovate, and ``x[u] -= step * (state[u] + move[u] * rest)`` with the state before, for the
     first columns of it, in the same pass. x: (k, n) float64, n at most size; move: (k,) float64.
+finite_square(vector) -> float
+    ``vector @ vector`` in double precision, or infinity where that is too large; NaN where a number
+    is not finite, and only there. vector: (size,) float32 or float64.
+LightSteps(x, moves, state=None, rows=None, gains=None)
+    Steps along messages of which all but the codeword stays the same, prepared for that:
+    ``take(message, codeword, step) -> float`` returns `finite_square` of the codeword and, unless
+    that is NaN, does as ``innovate_step(rows[message], codeword, gains[message], state,
+    moves[message], step, x)``; without a state, ``x[u] -= step * moves[message, u] * codeword``, of
+    the rows u alone whose factor is not 0. moves, rows and gains: (n_messages, k) float64. Nothing
+    is copied: what changes in the arrays counts from then on.
 mix_slots(vectors, direction, out) -> out
     ``out[i] = sum_u direction[u] * vectors[i, u * width:(u + 1) * width]``, width being that of
     out. vectors: (n, at least k * width), out: (n, width), float32 or float64 alike; direction:
@@ -104,7 +114,7 @@ try:
         raise ImportError("the plain kernels were asked for")
     from ._checksums import fletcher32
     from ._exchange import exchange_signs
-    from ._light import innovate, innovate_step
+    from ._light import LightSteps, finite_square, innovate, innovate_step
     from ._mixing import mix_slots
     from ._modular import modular_combine, modular_dot, modular_transpose_dot
     from ._packing import frame_energy, sphere_step
@@ -116,7 +126,8 @@ try:
 
     COMPILED = True
 except ImportError:
-    from .plain import (
+    from .plain import (  # type: ignore[assignment]  # a class and its twin
+        LightSteps,
         accumulate,
         combine,
         combine_segments,
@@ -124,6 +135,7 @@ except ImportError:
         csr_transpose_accumulate,
         csr_transpose_segments,
         exchange_signs,
+        finite_square,
         fletcher32,
         frame_energy,
         innovate,
@@ -142,6 +154,7 @@ except ImportError:
 __all__ = [
     "COMPILED",
     "MERSENNE_61",
+    "LightSteps",
     "accumulate",
     "combine",
     "combine_segments",
@@ -149,6 +162,7 @@ __all__ = [
     "csr_transpose_accumulate",
     "csr_transpose_segments",
     "exchange_signs",
+    "finite_square",
     "fletcher32",
     "frame_energy",
     "innovate",

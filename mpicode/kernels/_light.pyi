@@ -14,3 +14,15 @@ def innovate_step(
     step: float,
     x: NDArray[Any],
 ) -> float: ...
+def finite_square(vector: NDArray[Any]) -> float: ...
+
+class LightSteps:
+    def __init__(
+        self,
+        x: NDArray[Any],
+        moves: NDArray[Any],
+        state: NDArray[Any] | None = None,
+        rows: NDArray[Any] | None = None,
+        gains: NDArray[Any] | None = None,
+    ) -> None: ...
+    def take(self, message: int, codeword: NDArray[Any], step: float) -> float: ...

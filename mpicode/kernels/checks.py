@@ -201,6 +201,41 @@ def innovate_step(
     factor("step", step, moved.dtype)
 
 
+def finite_square(vector: object) -> Array:
+    """Check the argument of `finite_square`; return it."""
+    return array("vector", vector, _FLOATS)
+
+
+def light_steps(x: object, moves: object, state: object, rows: object, gains: object) -> None:
+    """Check the arguments of `LightSteps`."""
+    moved = output("x", x, ("float64",), (2,))
+    tables = {"moves": array("moves", moves, ("float64",), (2,))}
+    changed = [moved]
+    if state is None:
+        for name, value in (("rows", rows), ("gains", gains)):
+            if value is not None:
+                raise TypeError(f"{name}: wants a state beside them, got None")
+    else:
+        estimate = output("state", state, ("float64",), (2,))
+        if len(moved) != len(estimate) or moved.shape[1] > estimate.shape[1]:
+            raise ValueError(f"x: has shape {moved.shape}, but the state has {estimate.shape}")
+        apart("state", estimate, moved)
+        tables["rows"] = array("rows", rows, ("float64",), (2,))
+        tables["gains"] = array("gains", gains, ("float64",), (2,))
+        changed.append(estimate)
+    for name, table in tables.items():
+        same_shape(name, table, (len(tables["moves"]), len(moved)), "x")
+        for out in changed:
+            apart(name, table, out)
+
+
+def light_step(n_messages: int, size: int, message: int, codeword: object) -> None:
+    """Check the arguments of `LightSteps.take`, save that nothing overlaps."""
+    same_shape("codeword", array("codeword", codeword, _FLOATS), (size,), "state")
+    if not 0 <= message < n_messages:
+        raise IndexError(f"message: {message} is not one of {n_messages}")
+
+
 def mix_slots(vectors: object, direction: object, out: object) -> None:
     """Check the arguments of `mix_slots`."""
     target = output("out", out, _FLOATS, (2,))

@@ -108,6 +108,54 @@ def innovate_step(
         return float(rest @ rest)
 
 
+def finite_square(vector: Array) -> float:
+    """Return ``vector @ vector``, NaN where a number is not finite; see the package."""
+    checks.finite_square(vector)
+    if not np.isfinite(vector).all():
+        return float("nan")
+    with np.errstate(over="ignore"):
+        return float(np.sum(np.square(vector, dtype=np.float64)))
+
+
+class LightSteps:
+    """What messages do to the same parameters, again and again; see the package."""
+
+    def __init__(
+        self,
+        x: Array,
+        moves: Array,
+        state: Array | None = None,
+        rows: Array | None = None,
+        gains: Array | None = None,
+    ) -> None:
+        checks.light_steps(x, moves, state, rows, gains)
+        self._x, self._moves = x, moves
+        self._corrected = None
+        if state is not None:
+            assert rows is not None
+            assert gains is not None
+            self._corrected = state, rows, gains
+
+    def take(self, message: int, codeword: Array, step: float) -> float:
+        """Step along a message; return its square, NaN where it was left; see the package."""
+        x = self._x
+        changed = [x] if self._corrected is None else [x, self._corrected[0]]
+        checks.light_step(len(self._moves), changed[-1].shape[1], message, codeword)
+        for out in changed:
+            checks.apart("codeword", codeword, out)
+        square = finite_square(codeword)
+        if np.isnan(square):
+            return square
+        move = self._moves[message]
+        if self._corrected is not None:
+            state, rows, gains = self._corrected
+            innovate_step(rows[message], codeword, gains[message], state, move, step, x)
+            return square
+        for u in np.flatnonzero(move):
+            accumulate(-step * move[u], codeword, x[u])
+        return square
+
+
 def _unforeseen(row: Array, codeword: Array, state: Array) -> Array:
     rest = codeword.astype(np.float64)
     for u in np.flatnonzero(row):

@@ -70,11 +70,9 @@ class Optimizer(ABC):
         self._update(x, gradient, self._step_size(self.iteration))
         self.iteration += 1
 
-    def count_step(self) -> float:
-        """Return the size of the next step, which the caller makes by itself; it counts as made."""
-        step_size = self._step_size(self.iteration)
-        self.iteration += 1
-        return step_size
+    def next_size(self) -> float:
+        """Return the size of the next step; who makes it by itself counts it in ``iteration``."""
+        return self._step_size(self.iteration)
 
     @abstractmethod
     def _update(self, x: Float, gradient: Float, step_size: float) -> None:

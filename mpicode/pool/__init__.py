@@ -6,7 +6,7 @@ uses it.
 
 from .books import Answer
 from .pool import WorkerPool, largest_answer
-from .stream import Stream
+from .stream import Stream, request_length
 from .wire import Kind
 from .worker import Request, Work, worker_loop
 
@@ -18,5 +18,6 @@ __all__ = [
     "Work",
     "WorkerPool",
     "largest_answer",
+    "request_length",
     "worker_loop",
 ]

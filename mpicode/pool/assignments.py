@@ -65,6 +65,17 @@ class Assignments:
         self.numbers[worker] = [int(message) for message in messages]
         self._wanted = None
 
+    def lend(self, worker: int, message: int) -> bool:
+        """Take down that a request is to tell an idle worker its one message, if one can.
+
+        What the worker was assigned, if anything, does not count any more.
+        """
+        if worker in self._untold or self._lags(worker):
+            return False
+        self.numbers[worker] = [message]
+        self._assigned[worker] = self._wanted = None
+        return True
+
     def prepare(self, generation: int, workers: Sequence[int], numbers: Numbers) -> None:
         """Have ``workers`` get ready for the code that ``numbers`` stand for, once they are told.
 

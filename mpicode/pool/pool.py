@@ -66,13 +66,16 @@ class WorkerPool(Books):
         self.n_withdrawn = 0
         self._dtype_number = wire.dtype_number(dtype)
         self._payload_length = payload_length
-        self._snapshots = Snapshots(payload_length, dtype, n_workers + 2, transport.drop)
+        self._snapshots = self._new_snapshots(payload_length, dtype)
         self._snapshot: Snapshot | None = None
         self._withdrawn = [False] * n_workers
         self._unread: list[Slot] = []
         self._gone = [False] * n_workers
         self._wanted: Sequence[NDArray[np.integer[Any]]] = ()
         self._kind: int = Kind.GRADIENT
+
+    def _new_snapshots(self, payload_length: int, dtype: np.dtype[Any]) -> Snapshots:
+        return Snapshots(payload_length, dtype, self.n_workers + 2, self._transport.drop)
 
     def interrupted(self) -> bool:
         """Return whether the run was told to stop waiting."""

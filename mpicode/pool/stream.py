@@ -12,11 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from . import wire
 from .books import Answer
 from .pool import WorkerPool
-from .snapshots import Snapshot
+from .snapshots import Snapshots
 from .tasks import Task
-from .transport import Slot
+from .transport import Slot, Transport
 
 Numbers = NDArray[np.integer[Any]]
+_PATIENCE = 100
 
 
 class Stream(WorkerPool):
@@ -32,13 +33,23 @@ class Stream(WorkerPool):
     idle    : workers that can be asked, in the order in which they answered
     """
 
-    def __init__(self, *arguments: Any, **more: Any) -> None:
+    def __init__(
+        self, transport: Transport, *, payload_length: int, dtype: np.dtype[Any], **more: Any
+    ) -> None:
         self.version = 0
         self.idle: list[int] = []
         self._oldest = 0
         self._landed: list[Slot] = []
-        super().__init__(*arguments, **more)
+        super().__init__(transport, payload_length=payload_length, dtype=dtype, **more)
+        self._request_length = request_length(payload_length, dtype, self.n_workers)
         self._open = True
+
+    def _new_snapshots(self, payload_length: int, dtype: np.dtype[Any]) -> Snapshots:
+        n = self.n_workers
+        # how many are read at a time goes up and down
+        return Snapshots(
+            payload_length, dtype, n + 2, self._transport.drop, n_numbers=n, patience=_PATIENCE
+        )
 
     def start(self, elapsed: float = 0.0) -> None:
         """Wait until each worker has prepared itself, then start the clock at ``elapsed`` s."""
@@ -85,11 +96,16 @@ class Stream(WorkerPool):
         if not workers:
             return
         snapshot = self._snapshots.take(payload)
-        self._seal(snapshot, kind)
-        self._begin(kind, workers, wanted)
+        numbers, now, generation = snapshot.numbers, self.now(), self._assignments.generation
+        wire.pack(
+            snapshot.buffer, kind, self._dtype_number, self._request_length, self.version,
+            flags=wire.NUMBERED, seconds=now, generation=generation,
+        )  # fmt: skip
+        task = Task(kind, self.version, 0, now, generation)
+        for worker in workers:
+            numbers[worker] = self._begin(worker, wanted[worker], task)
         transport.post(workers, snapshot)
         self.bytes_sent += len(workers) * len(snapshot.buffer)
-        self._bury()
 
     def tell(self, kind: int, worker: int, payload: NDArray[Any], messages: Numbers) -> None:
         """Ask one idle worker with a ``payload`` of its own, of any length and type."""
@@ -97,13 +113,14 @@ class Stream(WorkerPool):
         self._bury()
         if worker not in self.idle:
             return
-        self._begin(kind, [worker], {worker: messages})
+        now, generation = self.now(), self._assignments.generation
+        single = self._begin(worker, messages, Task(kind, self.version, 0, now, generation))
         length, number = len(payload), wire.dtype_number(payload.dtype)
         message = wire.new_buffer(wire.message_bytes(length, payload.dtype))
         wire.payload(message, length, payload.dtype)[:] = payload
         wire.pack(
             message, kind, number, length, self.version,
-            seconds=self.now(), generation=self._assignments.generation,
+            message=single, seconds=now, generation=generation,
         )  # fmt: skip
         self._transport.assign(worker, message)
         self._transport.listen(worker)
@@ -125,22 +142,22 @@ class Stream(WorkerPool):
         if self._n_busy:
             self._withdraw()
 
-    def _seal(self, snapshot: Snapshot, kind: int) -> None:
-        wire.pack(
-            snapshot.buffer, kind, self._dtype_number, self._payload_length, self.version,
-            seconds=self.now(), generation=self._assignments.generation,
-        )  # fmt: skip
+    def _begin(self, worker: int, messages: Numbers, task: Task) -> int:
+        """Take down that a worker is asked; return the message that the request is to tell it.
 
-    def _begin(self, kind: int, workers: list[int], wanted: Mapping[int, Numbers]) -> None:
-        task = Task(kind, self.version, 0, self.now(), self._assignments.generation)
-        for worker in workers:
-            self._assignments.give(worker, wanted[worker])
-            self._tasks[worker] = task
-            self._withdrawn[worker] = False
-            self.idle.remove(worker)
-        self._n_busy += len(workers)
+        -1: it was told by an assignment, sent before.
+        """
+        single = int(messages[0]) if len(messages) == 1 else -1
+        if single < 0 or not self._assignments.lend(worker, single):
+            self._assignments.give(worker, messages)
+            single = -1
+        self._tasks[worker] = task
+        self._withdrawn[worker] = False
+        self.idle.remove(worker)
+        self._n_busy += 1
         if self._next_check == math.inf:
             self._next_check = self._clock() + self._check_seconds
+        return single
 
     def recycle(self, slot: Slot) -> None:
         """Give back a slot that was kept."""
@@ -166,3 +183,8 @@ class Stream(WorkerPool):
         super()._lose(worker, detail, dead=dead)
         if worker in self.idle:
             self.idle.remove(worker)
+
+
+def request_length(payload_length: int, dtype: np.dtype[Any], n_workers: int) -> int:
+    """Return the elements of a request of a `Stream`, the numbers behind its payload included."""
+    return payload_length + wire.numbers_room(n_workers, dtype)

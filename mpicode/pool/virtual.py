@@ -223,7 +223,7 @@ class VirtualMaster:
             state.inbox.append((message, snapshot))
             if state.listening:
                 state.listening = False
-                self._resume(worker, self._next_request(state))
+                self._resume(worker, self._next_request(worker))
 
         landing = max(self._time + self._costs.asking(n_bytes), state.last_landing)
         state.last_landing = landing
@@ -282,7 +282,7 @@ class VirtualMaster:
                 state.job_is_over = True
                 if state.listening:
                     state.listening = False
-                    self._resume(worker, self._next_request(state))
+                    self._resume(worker, self._next_request(worker))
 
         rows = 0.0 if job.failed else job.result()[1]
         self._at(self._costs.computing(rows), over)
@@ -294,26 +294,28 @@ class VirtualMaster:
             state.reading.pins -= 1
             state.reading = None
         if state.inbox or state.job_is_over:
-            self._resume(worker, self._next_request(state))
+            self._resume(worker, self._next_request(worker))
         else:
             state.listening = True
 
-    @staticmethod
-    def _next_request(state: _Worker) -> Request:
+    def _next_request(self, worker: int) -> Request:
+        state = self._workers[worker]
         if state.job_is_over:
             state.job, state.job_is_over = None, False
             return Request(Kind.PREPARED, -1, 0, np.empty(0), 0.0)
         message, snapshot = state.inbox.popleft()
         header = wire.parse(message, "master")
         state.reading = snapshot
-        payload = (
-            snapshot.values
-            if snapshot is not None
-            else wire.payload(message, header.length, wire.DTYPES[header.dtype])
-        )
+        payload: np.ndarray[Any, Any]
+        payload = wire.payload(message, header.length, wire.DTYPES[header.dtype])
+        single = header.message
+        if header.flags & wire.NUMBERED:
+            payload, numbers = wire.split_numbers(payload, self.n_workers)
+            single = int(numbers[worker])
         return Request(
-            header.kind, header.iteration, header.round, payload, header.seconds, header.generation
-        )
+            header.kind, header.iteration, header.round, payload, header.seconds,
+            header.generation, single,
+        )  # fmt: skip
 
     @staticmethod
     def _withdrawn(state: _Worker) -> bool:

@@ -2,7 +2,10 @@
 
 All messages have this form, in both directions. A request is the same for every worker, so that all
 of them are sent from one snapshot; what differs from worker to worker, the numbers of the messages
-it is to compute, is told beforehand (``ASSIGN``) and holds until told otherwise.
+it is to compute, is told beforehand (``ASSIGN``) and holds until told otherwise. Where it differs
+from request to request too, and is one message, the request itself says so: to one worker in its
+header, to several (``NUMBERED``) behind the payload, as one int32 for each worker there is, -1 for
+those who go by what they were assigned. These count in the length.
 
 =========  ========  =====================================================================
 bytes      type      field
@@ -10,8 +13,8 @@ bytes      type      field
 0-7        uint64    canary
 8          uint8     kind
 9          uint8     dtype of the payload
-10-11      uint16    flags (``LAST``: the worker has finished this request)
-12-15      int32     message (answers); exit code (``FAILED``)
+10-11      uint16    flags (``LAST``: the worker has finished this request; ``NUMBERED``)
+12-15      int32     message (answers; requests, or -1); exit code (``FAILED``)
 16-23      int64     iteration
 24-27      int32     round
 28-31      uint32    generation of the code: 0, and one more each time it was made anew
@@ -43,6 +46,7 @@ CANARY = 0x6D7069636F646531
 HEADER_BYTES = 64
 TRAILER_BYTES = 8
 LAST = 1
+NUMBERED = 2
 
 _HEADER = struct.Struct("<QBBHiqiIqddQ")
 _TRAILER = _CHECKSUM = struct.Struct("<Q")
@@ -62,6 +66,7 @@ DTYPES: tuple[np.dtype[Any], ...] = tuple(
 _ITEMSIZE = tuple(dtype.itemsize for dtype in DTYPES)
 _DTYPE_NUMBER = {dtype: number for number, dtype in enumerate(DTYPES)}
 _BYTE = _DTYPE_NUMBER[np.dtype(np.uint8)]
+_NUMBER = np.dtype(np.int32)
 
 
 class Kind(IntEnum):
@@ -254,6 +259,17 @@ class Frame:
 def payload(buffer: Bytes, length: int, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return the payload of a message as a view, (length,)."""
     return buffer[HEADER_BYTES : HEADER_BYTES + length * dtype.itemsize].view(dtype)
+
+
+def numbers_room(n_workers: int, dtype: np.dtype[Any]) -> int:
+    """Return how many elements behind a payload hold a number for each worker."""
+    return -(-n_workers * _NUMBER.itemsize // dtype.itemsize)
+
+
+def split_numbers(values: NDArray[Any], n_workers: int) -> tuple[NDArray[Any], NDArray[np.int32]]:
+    """Return payload and numbers, (n_workers,), of a ``NUMBERED`` message, as views."""
+    length = len(values) - numbers_room(n_workers, values.dtype)
+    return values[:length], values[length:].view(_NUMBER)[:n_workers]
 
 
 def message_bytes(length: int, dtype: np.dtype[Any]) -> int:

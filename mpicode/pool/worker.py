@@ -35,6 +35,7 @@ class Request(NamedTuple):
     """What the master asks: ``payload``, (length,), is to be read only, until the next request.
 
     ``sent_at`` is the master's run time in seconds, ``generation`` says which code is meant.
+    ``message`` is what is wanted; -1: the messages that were assigned.
     """
 
     kind: int
@@ -43,6 +44,7 @@ class Request(NamedTuple):
     payload: NDArray[Any]
     sent_at: float
     generation: int = 0
+    message: int = -1
 
 
 class Receive(NamedTuple):
@@ -151,7 +153,7 @@ def worker_loop(
     while True:
         if request is None:
             request = yield RECEIVE
-        kind, iteration, round, payload, sent_at, theirs = request
+        kind, iteration, round, payload, sent_at, theirs, single = request
         if kind == _STOP:
             if coming is not None:
                 coming.job.cancel()
@@ -193,6 +195,11 @@ def worker_loop(
                     f"master: asks for the code of generation {theirs}, this worker is "
                     f"{'ready for' if work is not None else 'without a part in'} {generation}"
                 )
+            wanted = messages
+            if single >= 0:
+                wanted = [single]
+                # a request takes longer to arrive than an assignment
+                behind = max(behind, sent_at - clock()) if behind else sent_at - clock()
             seconds = 0.0
             withdrawn = False
             if faults is not None:
@@ -205,8 +212,8 @@ def worker_loop(
                 yield Sleep(seconds)
                 withdrawn = yield 0.0
                 began = clock()
-            missing = len(messages)
-            for message in messages:
+            missing = len(wanted)
+            for message in wanted:
                 missing -= 1
                 if not withdrawn:
                     for cost in work.compute(asked, message, frame.values):
@@ -227,7 +234,7 @@ def worker_loop(
                     request = yield sends[not missing]
                     continue
                 faults.spoil(frame, worker, iteration)
-                first = missing == len(messages) - 1
+                first = missing == len(wanted) - 1
                 striking = faults.due(worker, "send", iteration) if first else []
                 yield from _suffer(striking, sends[False])
                 if not missing:

@@ -14,7 +14,15 @@ from .. import kernels
 from ..config import Config
 from ..errors import ConfigError, MpicodeError
 from ..facts import blas, job
-from ..pool import Stream, Work, WorkerPool, largest_answer, wire, worker_loop
+from ..pool import (
+    Stream,
+    Work,
+    WorkerPool,
+    largest_answer,
+    request_length,
+    wire,
+    worker_loop,
+)
 from ..pool.transport import Transport
 from ..pool.virtual import VirtualMaster
 from ..pool.worker import Renew
@@ -193,9 +201,12 @@ def _serve(config: Config, part: Intracomm, nodes: Sequence[str]) -> None:
     wiring = NO_WIRING if setup is None else setup.wiring
     answer = wiring.answer_length, wiring.answer_dtype
     buffer = wire.new_buffer(largest_answer(*answer))
+    asked = wiring.request_length
+    if config.asynchronous.mode is not None:
+        asked = request_length(asked, wiring.request_dtype, part.size - 1)
     end = mpi.MPIWorker(
         part,
-        wiring.request_length,
+        asked,
         wiring.request_dtype,
         wiring.n_numbers,
         buffer,

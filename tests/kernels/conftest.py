@@ -19,12 +19,14 @@ MODULES = (
     "_mixing",
 )
 NAMES = (
+    "LightSteps",
     "combine",
     "combine_segments",
     "accumulate",
     "csr_dot",
     "csr_transpose_accumulate",
     "csr_transpose_segments",
+    "finite_square",
     "fletcher32",
     "innovate",
     "innovate_step",

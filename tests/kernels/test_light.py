@@ -149,3 +149,153 @@ class TestInnovateStep:
             kernels.innovate_step(a, np.ones(4), a, state, a, 0.5, state)
         with pytest.raises(ValueError, match="codeword: overlaps out in memory"):
             kernels.innovate_step(a, x[0], a, state, a, 0.5, x)
+
+
+class TestFiniteSquare:
+    @pytest.mark.parametrize("dtype", ["f4", "f8"])
+    @pytest.mark.parametrize("size", SIZES)
+    def test_is_the_sum_of_squares(self, kernels, size, dtype):
+        vector = np.random.default_rng(size).standard_normal(size).astype(dtype)
+        wanted = float((vector.astype(float) ** 2).sum())
+        assert kernels.finite_square(vector) == pytest.approx(wanted, rel=1e-13)
+
+    @pytest.mark.parametrize(("dtype", "wanted"), [("f4", 33e60), ("f8", np.inf)])
+    def test_squares_that_are_too_large(self, kernels, dtype, wanted):
+        large = np.full(33, {"f4": 1e30, "f8": 1e300}[dtype], dtype)
+        assert kernels.finite_square(large) == pytest.approx(wanted, rel=1e-6)
+
+    @pytest.mark.parametrize("dtype", ["f4", "f8"])
+    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+    @pytest.mark.parametrize("place", [0, 6, 8, 16])
+    def test_one_number_that_is_not_finite(self, kernels, place, value, dtype):
+        vector = np.ones(17, dtype)
+        vector[place] = value
+        assert np.isnan(kernels.finite_square(vector))
+
+    @pytest.mark.parametrize(
+        ("vector", "error", "text"),
+        [
+            (np.ones(4, "c16"), TypeError, "vector: wants float32 or float64, got <c16"),
+            (np.ones((2, 2)), ValueError, r"vector: wants 1 dimension.*\(2, 2\)"),
+            (np.ones(8)[::2], ValueError, "vector: must be C-contiguous"),
+            ([1.0], TypeError, "vector: wants a numpy array, got list"),
+        ],
+    )
+    def test_what_does_not_fit(self, kernels, vector, error, text):
+        with pytest.raises(error, match=text):
+            kernels.finite_square(vector)
+
+
+class TestLightSteps:
+    """Bit by bit what `innovate_step` does, and `accumulate` without a state."""
+
+    @staticmethod
+    def tables(n_segments=5):
+        rows, gains, moves = np.random.default_rng(3).standard_normal((3, 4, n_segments))
+        rows[:, ::3] = moves[:, 1::2] = gains[:, 1::2] = 0.0
+        return rows, gains, moves
+
+    @pytest.mark.parametrize("dtype", ["f4", "f8"])
+    @pytest.mark.parametrize("shorter", [0, 1, 600])
+    @pytest.mark.parametrize("size", SIZES)
+    def test_with_a_state(self, kernels, size, shorter, dtype):
+        _, codeword, _, state, _, x = problem(5, size, dtype)
+        x = np.ascontiguousarray(x[:, : max(0, size - shorter)])
+        rows, gains, moves = self.tables()
+        wanted = state.copy(), x.copy()
+        steps = kernels.LightSteps(x, moves, state, rows, gains)
+        for message in (2, 0, 3, 2):
+            square = steps.take(message, codeword, 0.3)
+            assert square == kernels.finite_square(codeword)
+            kernels.innovate_step(
+                rows[message], codeword, gains[message], wanted[0], moves[message], 0.3, wanted[1]
+            )
+        np.testing.assert_array_equal(state, wanted[0])
+        np.testing.assert_array_equal(x, wanted[1])
+
+    @pytest.mark.parametrize("dtype", ["f4", "f8"])
+    @pytest.mark.parametrize("size", SIZES)
+    def test_without_one(self, kernels, size, dtype):
+        _, codeword, *_, x = problem(5, size, dtype)
+        *_, moves = self.tables()
+        x[[1, 3]] = np.nan  # what does not move is not looked at
+        wanted = x.copy()
+        steps = kernels.LightSteps(x, moves)
+        for message in (1, 3, 1):
+            assert steps.take(message, codeword, 0.3) == kernels.finite_square(codeword)
+            for u in (0, 2, 4):
+                kernels.accumulate(-0.3 * moves[message, u], codeword, wanted[u])
+        np.testing.assert_array_equal(x, wanted)
+
+    @pytest.mark.parametrize("with_state", [False, True])
+    def test_a_codeword_that_is_not_finite_is_left(self, kernels, with_state):
+        rows, gains, moves = self.tables()
+        state, x = np.ones((2, 5, 700))
+        more = (state, rows, gains) if with_state else ()
+        codeword = np.ones(700)
+        codeword[-1] = np.inf
+        assert np.isnan(kernels.LightSteps(x, moves, *more).take(0, codeword, 0.5))
+        assert (state == 1).all()
+        assert (x == 1).all()
+        codeword[-1] = 1e200  # whose square alone is too large
+        assert kernels.LightSteps(x, moves, *more).take(0, codeword, 0.5) == np.inf
+        assert not (x == 1).all()
+
+    @pytest.mark.parametrize(
+        ("change", "error", "text"),
+        [
+            ({"x": np.ones((5, 7), "f4")}, TypeError, "x: wants float64"),
+            ({"x": np.ones((5, 8))}, ValueError, r"x: has shape \(5, 8\), but .*\(5, 7\)"),
+            ({"moves": np.ones((4, 6))}, ValueError, r"moves: has shape \(4, 6\), .*\(4, 5\)"),
+            ({"moves": None}, TypeError, "moves: wants a numpy array, got NoneType"),
+            ({"rows": np.ones((3, 5))}, ValueError, r"rows: has shape \(3, 5\), .*\(4, 5\)"),
+            ({"gains": None}, TypeError, "gains: wants a numpy array, got NoneType"),
+            ({"state": None}, TypeError, "rows: wants a state beside them, got None"),
+            ({"state": np.ones((4, 7))}, ValueError, r"x: has shape \(5, 7\), but .*\(4, 7\)"),
+        ],
+    )
+    def test_tables_that_do_not_fit(self, kernels, change, error, text):
+        rows, gains, moves = self.tables()
+        arguments = {
+            "x": np.ones((5, 7)), "moves": moves, "state": np.ones((5, 7)), "rows": rows,
+            "gains": gains,
+        } | change  # fmt: skip
+        with pytest.raises(error, match=text):
+            kernels.LightSteps(**arguments)
+
+    @pytest.mark.parametrize(
+        ("message", "codeword", "error", "text"),
+        [
+            (4, np.ones(7), IndexError, "message: 4 is not one of 4"),
+            (-1, np.ones(7), IndexError, "message: -1 is not one of 4"),
+            (0, np.ones(8), ValueError, r"codeword: has shape \(8,\), but .*\(7,\)"),
+            (0, np.ones(7, int), TypeError, "codeword: wants float32 or float64"),
+            (0, None, TypeError, "codeword: wants a numpy array, got NoneType"),
+        ],
+    )
+    def test_messages_that_do_not_fit(self, kernels, message, codeword, error, text):
+        x = np.ones((5, 7))
+        steps = kernels.LightSteps(x, self.tables()[2])
+        with pytest.raises(error, match=text):
+            steps.take(message, codeword, 0.5)
+        with pytest.raises(ValueError, match="codeword: overlaps out in memory"):
+            steps.take(0, x[1], 0.5)
+        assert (x == 1).all()
+
+    def test_what_is_read_may_not_be_what_is_written(self, kernels):
+        rows, gains, moves = self.tables()
+        x = np.ones((5, 7))
+        with pytest.raises(ValueError, match="state: overlaps out in memory"):
+            kernels.LightSteps(x, moves, x, rows, gains)
+        square = np.ones((5, 5))
+        with pytest.raises(ValueError, match="moves: overlaps out in memory"):
+            kernels.LightSteps(square, square)
+
+    def test_arrays_are_held(self, kernels):
+        *_, moves = self.tables()
+        x = np.zeros((5, 7))
+        steps = kernels.LightSteps(x, moves.copy())
+        for _ in range(50):
+            np.random.default_rng(0).standard_normal((4, 5))  # where freed memory would be
+        steps.take(0, np.ones(7), -1.0)
+        np.testing.assert_array_equal(x, np.repeat(moves[0][:, None], 7, axis=1))

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from mpicode.pool import wire
 from mpicode.pool.snapshots import Snapshots
 
 
@@ -97,3 +98,33 @@ def test_closing_gives_up_all(snapshots, dropped):
 def test_parameters_of_another_length_are_refused(snapshots):
     with pytest.raises(ValueError, match="could not broadcast"):
         snapshots.take(np.ones(4))
+
+
+def test_one_that_is_needed_now_and_then_is_kept(dropped):
+    snapshots = Snapshots(3, np.dtype(np.float32), 6, dropped.append, patience=4)
+    for _ in range(10):  # four are read, then none
+        pinned = []
+        for number in range(4):
+            pinned.append(snapshots.take([number] * 3))
+            pinned[-1].pins = 1
+        for snapshot in pinned:
+            snapshot.pins = 0
+    assert dropped == []
+    assert len(snapshots) == 4
+    for _ in range(8):
+        snapshots.take([9, 9, 9])
+    assert len(snapshots) == len(dropped) == 2
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "c16"])
+def test_numbers_stand_behind_the_values(dtype, dropped):
+    snapshots = Snapshots(3, np.dtype(dtype), 5, dropped.append, n_numbers=5)
+    snapshot = snapshots.take([1, 2, 3])
+    snapshot.numbers[:] = range(-1, 4)
+    assert snapshot.values.tolist() == [1, 2, 3]
+    length = 3 + wire.numbers_room(5, np.dtype(dtype))
+    assert len(snapshot.buffer) == wire.message_bytes(length, np.dtype(dtype))
+    whole = wire.payload(snapshot.buffer, length, np.dtype(dtype))
+    values, numbers = wire.split_numbers(whole, 5)
+    assert values.tolist() == [1, 2, 3]
+    assert numbers.tolist() == [-1, 0, 1, 2, 3]

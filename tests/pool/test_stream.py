@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from mpicode.pool import Kind, Stream, largest_answer
+from mpicode.pool import Kind, Stream, largest_answer, request_length, wire
 from mpicode.pool.delays import Delay
 from mpicode.pool.faults import make as inject
+from mpicode.pool.snapshots import Snapshots
 from mpicode.pool.virtual import Costs, VirtualMaster
 
 F8 = np.dtype(float)
@@ -159,4 +160,63 @@ def test_a_request_of_its_own_may_have_any_length(stream):
     (answer,) = pool.arrivals()
     np.testing.assert_array_equal(answer.payload, np.full(5, 14.0))
     assert pool.idle == [1, 0]
+    pool.close()
+
+
+REQUEST_BYTES = wire.message_bytes(request_length(5, F8, 3), F8)
+
+
+def ask_one_by_one(pool, *asked):
+    """Ask for these messages, one request after the other, and return what came of each."""
+    found = []
+    for messages in asked:
+        pool.ask(Kind.GRADIENT, X, {0: numbers(*messages)})
+        while not pool.idle or pool.idle[-1] != 0:
+            found += [(a.message, a.payload[1]) for a in pool.arrivals()]
+    return found
+
+
+def test_one_message_is_asked_for_in_the_request_itself(stream):
+    pool = stream()
+    for turn in range(4):
+        sent = pool.bytes_sent
+        pool.ask(Kind.GRADIENT, X, {w: numbers(w + turn) for w in range(3)})
+        assert pool.bytes_sent - sent == 3 * REQUEST_BYTES
+        found = []
+        while len(pool.idle) < 3:
+            found += [(a.worker, a.message, a.payload[1]) for a in pool.arrivals()]
+        assert found == [(w, w + turn, w + turn + 1.0) for w in range(3)]
+    pool.close()
+
+
+def test_one_message_and_several_take_turns(stream):
+    pool = stream()
+    several, single = numbers(2, 0), (1,)
+    found = ask_one_by_one(pool, several, single, several, several, single, single)
+    two, one = [(2, 3.0), (0, 1.0)], [(1, 2.0)]
+    assert found == two + one + two + two + one + one
+    pool.close()
+
+
+def test_requests_of_one_call_share_a_snapshot(stream, monkeypatch):
+    taken = []
+    take = Snapshots.take
+    monkeypatch.setattr(Snapshots, "take", lambda *a: taken.append(take(*a)) or taken[-1])
+    pool = stream()
+    for turn in range(3):
+        pool.ask(Kind.GRADIENT, X, {w: numbers(w) for w in range(3)})
+        assert len(taken) == turn + 1
+        while len(pool.idle) < 3:
+            pool.arrivals()
+    pool.close()
+
+
+def test_a_request_of_its_own_names_its_message_too(stream):
+    pool = stream()
+    for message in (4, 0, 0, 2):
+        sent = pool.bytes_sent
+        pool.tell(Kind.UPDATE, 1, np.full(1, 7.0), numbers(message))
+        assert pool.bytes_sent - sent == wire.message_bytes(1, F8)
+        (answer,) = pool.arrivals()
+        np.testing.assert_array_equal(answer.payload, np.full(5, 7.0 * (message + 1)))
     pool.close()

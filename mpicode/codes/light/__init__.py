@@ -11,7 +11,7 @@ from typing import Any
 import numpy.typing as npt
 
 from ...registry import Registry
-from .base import LightDecoder
+from .base import LightDecoder, Stepper
 from .kaczmarz import Kaczmarz, Sega
 from .kalman import Kalman
 from .onestep import OneStep
@@ -24,6 +24,7 @@ __all__ = [
     "LightDecoder",
     "Orthogonal",
     "Parity",
+    "Stepper",
     "Verdict",
     "damaged",
     "make",

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ...errors import ConfigError, DataError
-from ...kernels import accumulate
+from ...kernels import accumulate, finite_square
 
 Float = npt.NDArray[np.floating[Any]]
 Matrix = npt.NDArray[np.float64]
 Segments = npt.NDArray[np.intp]
+Stepper = Callable[[int, Float, float, int], float]
+"""Called with row, codeword, step size and staleness; see `LightDecoder.stepper`."""
 
 # A part of a row relative to the row: less is rounding, so the row depends on others.
 DEPENDENT = 1e-9
@@ -96,6 +99,25 @@ class LightDecoder(ABC):
         if not self._is_duplicate(row):
             self._add_and_step(row, codeword, x, step_size, staleness, variance)
             self.seen[row] = True
+
+    def stepper(self, x: Matrix) -> Stepper:
+        """Return `add_and_step` for messages that come one after the other, and fast.
+
+        x : as there, always the same
+
+        It returns the squared norm of the codeword; NaN where a number is not finite: then nothing
+        is done. Nothing else is looked at: codewords are (L,), and rows, steps and ages are sound.
+        """
+        self._check_step(x, 0.0)
+
+        def take(row: int, codeword: Float, step_size: float, staleness: int) -> float:
+            square = finite_square(codeword)
+            if not math.isnan(square) and not self._is_duplicate(row):
+                self._add_and_step(row, codeword, x, step_size, staleness, 0.0)
+                self.seen[row] = True
+            return square
+
+        return take
 
     @abstractmethod
     def _add(self, row: int, codeword: Float, staleness: int, variance: float) -> Segments:

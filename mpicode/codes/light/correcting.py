@@ -16,7 +16,7 @@ _SMALLEST_SCALE = 1e-100
 class Correcting(LightDecoder):
     """Adds ``gain (c - a^T G)^T`` to its estimate G; a method is its choice of the gain (k,).
 
-    unforeseen : squared norm of ``c - a^T G`` at the last codeword
+    unforeseen : squared norm of ``c - a^T G`` at the last codeword that did not come by a `stepper`
     """
 
     unforeseen: float = 0.0

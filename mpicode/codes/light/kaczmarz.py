@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import ConfigError
-from .base import Matrix
+from ...kernels import LightSteps
+from .base import Float, Matrix, Stepper
 from .correcting import Correcting
 
 
@@ -31,12 +32,37 @@ class Kaczmarz(Correcting):
             raise ConfigError(f"decoder.relaxation: must be between 0 and 2, got {relaxation}")
         self.relaxation = relaxation
         self._gains: Matrix = self.rows * (relaxation / self.squares)[:, np.newaxis]
+        self._moves: Matrix = self._gains  # what a step adds to the estimate before: that after it
         self._exact = (relaxation == 1.0) & (np.count_nonzero(self.rows, axis=1) == 1)
         self._known = np.zeros(self.n_segments, dtype=bool)
 
     def _weigh(self, row: int, staleness: int, variance: float) -> tuple[Matrix, Matrix]:
-        self._known[self.supports[row]] = self._exact[row]
+        self._note(row)
         return self.rows[row], self._gains[row]
+
+    def _move(self, row: int, gain: Matrix) -> Matrix:
+        move: Matrix = self._moves[row]
+        return move
+
+    def stepper(self, x: Matrix) -> Stepper:
+        """See `LightDecoder.stepper`: one call of a kernel per message."""
+        self._check_step(x, 0.0)
+        step = LightSteps(x, self._moves, self.state, self.rows, self._gains).take
+        seen, note = self.seen, self._note if self._exact.any() else None
+
+        def take(row: int, codeword: Float, step_size: float, staleness: int) -> float:
+            square = step(row, codeword, step_size)
+            if square == square:
+                seen[row] = True
+                if note is not None:
+                    note(row)
+            return square
+
+        return take
+
+    def _note(self, row: int) -> None:
+        """Take down which segments are known once the row was used."""
+        self._known[self.supports[row]] = self._exact[row]
 
     def known(self) -> npt.NDArray[np.bool_]:
         """Return which segments were last changed by a message of that segment alone."""
@@ -63,8 +89,4 @@ class Sega(Kaczmarz):
         super().__init__(rows=rows, length=length, relaxation=relaxation)
         # where all rows are of one length, (k / |a|^2) a
         scale = self.n_segments * self.n_rows / float(self.squares.sum())
-        self._moves: Matrix = scale * self.rows
-
-    def _move(self, row: int, gain: Matrix) -> Matrix:
-        move: Matrix = self._moves[row]
-        return move
+        self._moves = scale * self.rows

@@ -49,7 +49,9 @@ class MPIMaster:
         self._backoff = Backoff()
         self.start = Background().start
         self._told: list[tuple[MPI.Request, wire.Bytes]] = []
-        self._posted: list[tuple[list[MPI.Request], Snapshot]] = []
+        # requests on their way, and the snapshots they read
+        self._posted: list[MPI.Request] = []
+        self._read: list[Snapshot] = []
         self._slots: list[Slot] = []
         self._free: list[list[Slot]] = [[] for _ in range(self.n_workers)]
         buffers = wire.new_buffers(self.n_workers, largest)
@@ -98,24 +100,31 @@ class MPIMaster:
             for worker in workers:
                 self.listen(worker)
             started = [handles[worker] for worker in workers]
-        MPI.Prequest.Startall(started)
-        request.pins += 1
-        self._posted.append((started, request))
+        if len(started) == 1:
+            started[0].Start()
+        else:
+            MPI.Prequest.Startall(started)
+        request.pins += len(started)
+        self._posted += started
+        self._read += [request] * len(started)
 
     def reap(self) -> None:
-        pending = []
-        for started, request in self._posted:
+        posted, read = self._posted, self._read
+        if posted:
             try:
-                left = not MPI.Request.Testall(started)
+                over = MPI.Request.Testsome(posted) or []
             except MPI.Exception as error:
                 self._find_losses(error)
-                started[:] = [handle for handle in started if not _over(handle)]
-                left = bool(started)
-            if left:
-                pending.append((started, request))
+                over = [place for place, handle in enumerate(posted) if _over(handle)]
+            if len(over) == len(posted):
+                for request in read:
+                    request.pins -= 1
+                posted.clear()
+                read.clear()
             else:
-                request.pins -= 1
-        self._posted = pending
+                for place in sorted(over, reverse=True):
+                    read.pop(place).pins -= 1
+                    del posted[place]
         if self._told:
             self._told = [told for told in self._told if not _over(told[0])]
 

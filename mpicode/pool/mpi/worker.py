@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from mpi4py import MPI
+from numpy.typing import NDArray
 
 from .. import wire
 from ..background import Background, Job
@@ -56,6 +57,9 @@ class MPIWorker:
         )
         self._inbox = wire.new_buffer(n_bytes)
         self._frame = wire.Frame(self._inbox, payload_length, dtype)
+        self._worker, self._n_workers = comm.rank - 1, comm.size - 1
+        # a full request as payload and numbers, once there was one
+        self._split: tuple[NDArray[Any], NDArray[np.int32]] | None = None
         notices = wire.new_buffer(wire.message_bytes(0, dtype))
         self._notices = wire.Frame(notices, 0, dtype)
         self._answer = comm.Send_init((buffer[:answer_bytes], MPI.BYTE), 0, ANSWER)
@@ -171,10 +175,12 @@ class MPIWorker:
                 return notice
             backoff.pause()
         self._complete_send()
-        _, kind, dtype, _, _, iteration, round, generation, length, seconds, _, _ = frame.read(
-            "master"
+        _, kind, dtype, flags, single, iteration, round, generation, length, seconds, _, _ = (
+            frame.read("master")
         )
-        if frame.n_bytes == frame.full_bytes and kind not in _OF_NUMBERS:
+        if flags & wire.NUMBERED:
+            values, single = self._split_numbers(length, wire.DTYPES[dtype])
+        elif frame.n_bytes == frame.full_bytes and kind not in _OF_NUMBERS:
             values = frame.values
         else:
             values = wire.payload(self._inbox, length, wire.DTYPES[dtype])
@@ -183,9 +189,19 @@ class MPIWorker:
             self._holds = True
         self._looked_at = self.now()
         self._current = request = _new(
-            Request, (kind, iteration, round, values, seconds, generation)
+            Request, (kind, iteration, round, values, seconds, generation, single)
         )
         return request
+
+    def _split_numbers(self, length: int, dtype: np.dtype[Any]) -> tuple[NDArray[Any], int]:
+        """Return the payload of the request that has come, and the message it wants of us."""
+        split = self._split
+        if split is None or self._frame.n_bytes != self._frame.full_bytes:
+            split = wire.split_numbers(wire.payload(self._inbox, length, dtype), self._n_workers)
+            if self._frame.n_bytes == self._frame.full_bytes:
+                self._split = split
+        values, numbers = split
+        return values, int(numbers[self._worker])
 
     def _prepared(self) -> Request:
         """Return the word that the job is done, whatever came of it."""

@@ -7,6 +7,7 @@ travels: it is added here, at the parameters of the moment.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...codes.light import LightDecoder
-from ...kernels import accumulate, innovate
+from ...codes.light import LightDecoder, Stepper
+from ...kernels import LightSteps, accumulate, finite_square
 from ...optimizers import Optimizer
 from ...optimizers.gradient_descent import GradientDescent
 from .kept import count, numbers
@@ -49,15 +50,30 @@ class Descent(ABC):
         self._optimizer = optimizer
         self._decay = decay
         self._per_step = per_step
-        self._plain = isinstance(optimizer, GradientDescent)
+        self._at_once = per_step == 1 and isinstance(optimizer, GradientDescent)
+        # looks at a message and steps along it, where one pass over memory does both
+        self._stepper: Stepper | None = None
 
-    def take(self, message: int, codeword: NDArray[Any], age: int) -> None:
-        """Use one message, and step if there are as many as a step wants."""
+    def take(self, message: int, codeword: NDArray[Any], age: int) -> float:
+        """Use one message, and step if there are as many as a step wants; return its square.
+
+        A message with numbers that are not finite is left, and NaN returned.
+        """
+        if self._stepper is not None:
+            optimizer = self._optimizer
+            square = self._stepper(message, codeword, optimizer.next_size(), age)
+            if square == square:
+                optimizer.iteration += 1
+            return square
+        square = finite_square(codeword)
+        if math.isnan(square):
+            return square
         self._add(message, codeword, age)
         self.n_waiting += 1
         if self.n_waiting == self._per_step:
             self.n_waiting = 0
             self._step()
+        return square
 
     def skip(self) -> None:
         """Count one message of which no use is made."""
@@ -92,33 +108,38 @@ class Direct(Descent):
         length = self.x.shape[1]
         self._vector = np.zeros(length)
         self._term = np.zeros(length)
-        self._at_once = self._plain and self._per_step == 1
         self._gradient = None if self._at_once else np.zeros_like(self.x)
         self._touched: set[int] = set()
-        self._nothing = np.zeros(len(self.x))
-        self._directions = np.zeros((len(self._messages), len(self.x)))
-        for directions, light in zip(self._directions, self._messages, strict=True):
-            directions[light.segments] = np.multiply(light.direction, light.scale)
+        if self._at_once and self._decay is None:
+            self._stepper = self._steps()
+
+    def _steps(self) -> Stepper:
+        directions = np.zeros((len(self._messages), len(self.x)))
+        for row, light in zip(directions, self._messages, strict=True):
+            row[light.segments] = np.multiply(light.direction, light.scale)
+        take = LightSteps(self.x, directions).take
+        return lambda message, codeword, step_size, age: take(message, codeword, step_size)
 
     def _add(self, message: int, codeword: NDArray[Any], age: int) -> None:
-        if self._at_once and self._decay is None:
-            step_size = self._optimizer.count_step() * self._share(message)
-            gain = self._directions[message] * -step_size
-            innovate(self._nothing, codeword, gain, self.x)
-            return
         light = self._messages[message]
         vector = self._whole(light, codeword)
+        share = self._share(message)
+        self._took(message, share)
         if self._gradient is None:
-            step_size, into = -self._optimizer.count_step() * self._share(message), self.x
+            step_size, into = -self._optimizer.next_size() * share, self.x
+            self._optimizer.iteration += 1
         else:
-            step_size, into = self._share(message) / self._per_step, self._gradient
+            step_size, into = share / self._per_step, self._gradient
             self._touched.update(light.segments)
         for segment, factor in zip(light.segments, light.direction, strict=True):
             accumulate(step_size * factor, vector, into[segment])
 
     def _share(self, message: int) -> float:
-        """Return how much of a step a message is."""
+        """Return how much of a step a message would be now."""
         return 1.0
+
+    def _took(self, message: int, share: float) -> None:
+        """Take down that a message was so much of a step."""
 
     def _whole(self, light: Light, codeword: NDArray[Any]) -> NDArray[Any]:
         """Return the message of the whole gradient, the L2 term included."""
@@ -170,28 +191,33 @@ class Memory(Descent):
         self._jump = jump
         self._sum = np.zeros_like(self.x)
         self._ahead = np.zeros_like(self.x)
-        self._at_once = self._plain and self._per_step == 1 and self._n_blocks == 1
         self._shrunk: tuple[float, Matrix] | None = None
+        if self._at_once and self._n_blocks == 1:
+            self._stepper = decoder.stepper(self.x)
+            if self._decay is not None:
+                self._stepper = self._shrinking(self._stepper, self._decay)
 
     def _add(self, message: int, codeword: NDArray[Any], age: int) -> None:
-        decoder = self._decoder
-        if self._at_once:
-            step_size = self._optimizer.count_step()
-            if self._decay is not None:
-                self.x *= self._shrinking(step_size, self._decay)
-            decoder.add_and_step(message, codeword, self.x, step_size, age)
-        elif self._n_blocks == 1:
+        if self._n_blocks == 1:
             # the step from 0 of size -1 is the direction of a step
             self._ahead[:] = 0.0
-            decoder.add_and_step(message, codeword, self._ahead, -1.0, age)
+            self._decoder.add_and_step(message, codeword, self._ahead, -1.0, age)
         else:
             self._add_piece(message, codeword, age)
 
-    def _shrinking(self, step_size: float, decay: Matrix) -> Matrix:
-        """Return what a step along the L2 term multiplies the parameters by."""
-        if self._shrunk is None or self._shrunk[0] != step_size:
-            self._shrunk = step_size, 1.0 - step_size * decay
-        return self._shrunk[1]
+    def _shrinking(self, stepper: Stepper, decay: Matrix) -> Stepper:
+        """Return what steps along the L2 term too, at the parameters before."""
+
+        def take(message: int, codeword: NDArray[Any], step_size: float, age: int) -> float:
+            square = finite_square(codeword)
+            if math.isnan(square):
+                return square
+            if self._shrunk is None or self._shrunk[0] != step_size:
+                self._shrunk = step_size, 1.0 - step_size * decay
+            self.x *= self._shrunk[1]
+            return stepper(message, codeword, step_size, age)
+
+        return take
 
     def _add_piece(self, message: int, codeword: NDArray[Any], age: int) -> None:
         touched = self._decoder.add(message, codeword, age)
@@ -204,8 +230,6 @@ class Memory(Descent):
             self._sum[segment] = whole
 
     def _step(self) -> None:
-        if self._at_once:
-            return
         if self._decay is not None:
             self._ahead += self._decay * self.x
         self._optimizer.step(self._flat, self._ahead.reshape(-1)[: self._flat.size])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...codes.light import Stepper
 from .descents import Direct
 
 # A step is at most so many times as long as the message's steps must be on average.
@@ -31,14 +33,27 @@ class Even(Direct):
         self._given = np.zeros(len(self._messages))
         self._n_taken = 0
 
+    def _steps(self) -> Stepper:
+        step = super()._steps()
+
+        def take(message: int, codeword: NDArray[Any], step_size: float, age: int) -> float:
+            share = self._share(message)
+            square = step(message, codeword, step_size * share, age)
+            if not math.isnan(square):
+                self._took(message, share)
+            return square
+
+        return take
+
     def _share(self, message: int) -> float:
+        turns = (self._n_taken + 1) / self._counts.size
+        owed = turns - float(self._given[message])
+        return min(owed, _LONGEST * turns / (int(self._counts[message]) + 1))
+
+    def _took(self, message: int, share: float) -> None:
         self._n_taken += 1
         self._counts[message] += 1
-        turns = self._n_taken / self._counts.size
-        owed = turns - float(self._given[message])
-        share = min(owed, _LONGEST * turns / int(self._counts[message]))
         self._given[message] += share
-        return share
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return what each message has got, too."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
 from .light import Light
 
@@ -16,14 +16,15 @@ class Losses:
     """
 
     def __init__(self, n_blocks: int) -> None:
-        self._known = np.full(n_blocks, np.nan)
-        self._sums = np.zeros(n_blocks)
-        self._counts = np.zeros(n_blocks, dtype=np.int64)
+        # of each block; lists, because numbers come one by one
+        self._known: list[float | None] = [None] * n_blocks
+        self._sums = [0.0] * n_blocks
+        self._counts = [0] * n_blocks
 
     def page(self) -> None:
         """Begin a new mean."""
-        self._sums[:] = 0.0
-        self._counts[:] = 0
+        self._sums[:] = [0.0] * len(self._sums)
+        self._counts[:] = [0] * len(self._counts)
 
     def add(self, light: Light, carried: float) -> None:
         """Take the number that a message carries."""
@@ -35,9 +36,9 @@ class Losses:
     @property
     def estimate(self) -> float:
         """The loss over all blocks, NaN before the first message."""
-        came = self._counts > 0
-        self._known[came] = self._sums[came] / self._counts[came]
-        heard = ~np.isnan(self._known)
-        if not heard.any():
-            return float("nan")
-        return float(self._known[heard].sum() * (self._known.size / heard.sum()))
+        known = self._known
+        for block, count in enumerate(self._counts):
+            if count:
+                known[block] = self._sums[block] / count
+        heard = [loss for loss in known if loss is not None]
+        return math.fsum(heard) * (len(known) / len(heard)) if heard else math.nan

@@ -32,6 +32,7 @@ class Queue:
     def __init__(self, code: GradientCode, workers: Sequence[int], count: int) -> None:
         self._waiting = deque(range(code.n_messages))
         self._count = count
+        self._alone = [np.array([message]) for message in range(code.n_messages)]
         encoding, n_blocks = code.encoding, code.n_blocks
         blocks = [
             set((encoding.indices[start:stop] % n_blocks).tolist())
@@ -49,14 +50,14 @@ class Queue:
             return _NONE
         taken: list[int] = []
         for message in self._waiting:
-            if len(taken) == self._count:
-                break
             if able[message] and (among is None or message in among):
                 taken.append(message)
+                if len(taken) == self._count:
+                    break
         for message in taken:
             self._waiting.remove(message)
             self._waiting.append(message)
-        return np.array(taken, dtype=np.int64)
+        return self._alone[taken[0]] if len(taken) == 1 else np.array(taken, dtype=np.int64)
 
 
 class Fixed:

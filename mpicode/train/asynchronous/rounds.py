@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ...codes import light
 from ...codes.light import Orthogonal
 from ...errors import GaveUp
+from ...kernels import finite_square
 from ...outcomes import Outcome
 from ...pool import Answer, Stream
 from ...pool.members import CORRUPT
@@ -20,7 +21,7 @@ from ..checkpoints import State
 from ..round import Round
 from .parameters import decay_for
 from .queue import Numbers
-from .streaming import Streaming, whole
+from .streaming import Streaming, apart
 
 if TYPE_CHECKING:
     from ..setup import Setup
@@ -117,18 +118,21 @@ class Rounds(Streaming):
         """Use a message; return whether there are enough now."""
         if answer.age:
             self._pool.n_stale += 1
-            self._log(answer, Outcome.STALE_DROPPED)
+            self._log(answer, answer.age, Outcome.STALE_DROPPED)
             return False
         if answer.message not in self._missing:
-            self._log(answer, Outcome.DUPLICATE)
+            self._log(answer, 0, Outcome.DUPLICATE)
             return False
-        if not self.dry and not self._is_finite(answer, iteration):
-            return False
+        codeword, loss = apart(answer.payload)
+        if not self.dry:
+            square = finite_square(codeword) if math.isfinite(loss) else math.nan
+            if not self._is_sound(answer, square, iteration):
+                return False
         self._missing.discard(answer.message)
         answer.keep()
         self._kept.append(answer)
-        self._count(answer)
-        return self._sum.add(answer)
+        self._count(answer, 0, loss)
+        return self._sum.add(answer.message, codeword)
 
     def _check_enough(self, iteration: int) -> None:
         """Raise what ends a run that may not go on with too few messages."""
@@ -162,7 +166,7 @@ class _Sum(ABC):
     found: tuple[int | None, str] | None = None
 
     @abstractmethod
-    def add(self, answer: Answer) -> bool:
+    def add(self, message: int, codeword: NDArray[Any]) -> bool:
         """Take a message, whose numbers stay until `reset`; return whether there are enough."""
 
     @abstractmethod
@@ -181,8 +185,8 @@ class _Own(_Sum):
         self._rules = setup.rules
         self._decoder = setup.rules.code.decoder("gradient")
 
-    def add(self, answer: Answer) -> bool:
-        self._decoder.add(answer.message, whole(answer.payload), 0)
+    def add(self, message: int, codeword: NDArray[Any]) -> bool:
+        self._decoder.add(message, codeword, 0)
         return self._rules.enough(self._decoder)
 
     def estimate(self, out: NDArray[np.float64]) -> tuple[float, float]:
@@ -204,18 +208,18 @@ class _Solved(_Sum):
         self._decoder = light.make(name, parameters, rows=rows, length=setup.segments.length)
         self._n_blocks = setup.code.n_blocks
         self._n_checks = setup.config.asynchronous.n_checks
-        self._answers: list[Answer] = []
+        self._added: dict[int, NDArray[Any]] = {}
 
-    def add(self, answer: Answer) -> bool:
+    def add(self, message: int, codeword: NDArray[Any]) -> bool:
         decoder = self._decoder
-        decoder.add(answer.message, whole(answer.payload))
-        self._answers.append(answer)
-        if len(self._answers) == self._n_messages:
+        decoder.add(message, codeword)
+        self._added[message] = codeword
+        if len(self._added) == self._n_messages:
             self._settle()
             return True
         if not decoder.known().all():
             return False
-        return len(self._answers) - decoder.rank >= self._n_checks
+        return len(self._added) - decoder.rank >= self._n_checks
 
     def estimate(self, out: NDArray[np.float64]) -> tuple[float, float]:
         decoder = self._decoder
@@ -243,12 +247,12 @@ class _Solved(_Sum):
             (f"message {verdict.row} does not fit the others by {verdict.mismatch:.3g}"),
         )
         decoder.reset()
-        for answer in self._answers:
-            if answer.message != verdict.row:
-                decoder.add(answer.message, whole(answer.payload))
+        for message, codeword in self._added.items():
+            if message != verdict.row:
+                decoder.add(message, codeword)
         decoder.settle()
 
     def reset(self) -> None:
         self._decoder.reset()
-        self._answers.clear()
+        self._added.clear()
         self.found = None

@@ -13,7 +13,7 @@ from ..round import Round
 from .kept import count
 from .parameters import descent_for
 from .relay import Relay
-from .streaming import Streaming, whole
+from .streaming import Streaming, apart
 
 if TYPE_CHECKING:
     from ..setup import Setup
@@ -115,24 +115,24 @@ class Asynchronous(Streaming):
     def _take(self, answer: Answer, iteration: int) -> None:
         pool = self._pool
         assert self._oldest is not None
+        # those used before it in the same sweep made versions, too
         age = pool.version - answer.iteration
-        if age != answer.age:
-            # those used before it in the same sweep made versions, too
-            answer = answer._replace(age=age)
         if age > self._oldest:
             pool.n_stale += 1
-            self._log(answer, Outcome.STALE_DROPPED)
+            self._log(answer, age, Outcome.STALE_DROPPED)
             return
+        codeword, loss = apart(answer.payload)
         if self.dry:
             self._descent.skip()
         else:
-            if not self._is_finite(answer, iteration):
+            square = math.nan
+            if math.isfinite(loss):
+                square = self._descent.take(answer.message, codeword, age)
+            if not self._is_sound(answer, square, iteration):
                 return
-            codeword = whole(answer.payload)
-            self._descent.take(answer.message, codeword, age)
             if self._relay is not None:
                 self._relay.used(answer.message, codeword)
-        self._count(answer)
+        self._count(answer, age, loss)
         pool.version += 1
 
     def _memory(self) -> dict[str, Any]:

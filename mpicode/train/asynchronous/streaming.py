@@ -53,14 +53,15 @@ class Streaming(ABC):
         make: type[Queue] | type[Fixed] = Queue if table.rows == "queue" else Fixed
         self._rows: Rows = make(code, workers, table.n_codewords)
         self._light: list[Light] = light_messages(code)
+        self._weights = [light.scale**2 for light in self._light]
         self._arrived = np.zeros(pool.n_workers, dtype=bool)
         self._corrupt = np.zeros(pool.n_workers, dtype=bool)
         self._not_finite: list[int] = []  # the workers of such messages since the last finite one
         self._squares = 0.0
         self._n_used = 0
-        self._post = self._wait = 0.0
+        self._post = self._wait = self._landed = 0.0
         self._first_versions: list[int] = []  # of each iteration since the start
-        self._first_iteration = state.iteration
+        self._first_iteration = self._iteration = state.iteration
         self._record: Log | None = None
 
     def log(self, record: Log) -> Log:
@@ -105,6 +106,7 @@ class Streaming(ABC):
         self._arrived[:] = self._corrupt[:] = False
         self._squares, self._n_used = 0.0, 0
         self._post = self._wait = 0.0
+        self._iteration = iteration
         if not self._first_versions:
             self._first_iteration = iteration
         self._first_versions.append(self._pool.version)
@@ -140,7 +142,8 @@ class Streaming(ABC):
     def _land(self, deadline: float | None) -> list[Answer]:
         began = self._pool.now()
         answers = self._pool.arrivals(deadline)
-        self._wait += self._pool.now() - began
+        self._landed = self._pool.now()
+        self._wait += self._landed - began
         return answers
 
     def _check_late(self, until: float | None) -> None:
@@ -158,23 +161,19 @@ class Streaming(ABC):
         lost = f" ({members})" if members.n_missing else ""
         return GaveUp(f"iteration {iteration}: nobody is left who could answer{lost}")
 
-    def _is_finite(self, answer: Answer, iteration: int) -> bool:
-        """Look at a message's numbers, at the cost of a sum of squares; blame it if it must be."""
-        payload = answer.payload
-        with np.errstate(over="ignore", invalid="ignore"):
-            square = float(np.dot(payload, payload))
-        if np.isfinite(square) or np.isfinite(payload).all():
-            self._not_finite.clear()
-            loss = float(payload[-1])  # is no part of the message
-            scale = self._light[answer.message].scale
-            self._squares += max(0.0, square - loss * loss) * scale * scale
+    def _is_sound(self, answer: Answer, square: float, iteration: int) -> bool:
+        """Take down the squared norm of a message; blame it if that is NaN: it was not finite."""
+        if square == square:
+            if self._not_finite:
+                self._not_finite.clear()
+            self._squares += self._weights[answer.message] * square
             return True
         pool, worker = self._pool, answer.worker
         pool.members.blame(
             pool.now(), worker, f"message {answer.message} holds numbers that are not finite"
         )
         self._corrupt[worker] = True
-        self._log(answer, Outcome.CORRUPT)
+        self._log(answer, pool.version - answer.iteration, Outcome.CORRUPT)
         self._not_finite.append(worker)
         n, several = len(self._not_finite), len(set(self._not_finite)) > 1
         alone = len(pool.members.active) == 1
@@ -186,22 +185,20 @@ class Streaming(ABC):
             )
         return False
 
-    def _count(self, answer: Answer) -> None:
-        """Take a message that is used for one."""
+    def _count(self, answer: Answer, age: int, loss: float) -> None:
+        """Take a message for one that is used at that age, and the loss it carries."""
         self._arrived[answer.worker] = True
-        self._pool.n_stale += answer.age > 0
+        self._pool.n_stale += age > 0
         self._n_used += 1
-        self._losses.add(self._light[answer.message], float(answer.payload[-1]))
-        self._log(answer, Outcome.STALE_USED if answer.age else Outcome.USED)
+        self._losses.add(self._light[answer.message], loss)
+        self._log(answer, age, Outcome.STALE_USED if age else Outcome.USED)
 
-    def _log(self, answer: Answer, outcome: Outcome) -> None:
+    def _log(self, answer: Answer, age: int, outcome: Outcome) -> None:
         if self._record is None:
             return
-        now = len(self._first_versions) - 1 + self._first_iteration
-        came_from = self._iteration_of(answer.iteration)
-        self._record(
-            now, answer.age, answer.message, answer.worker, came_from, self._pool.now(), outcome
-        )
+        worker, message, version = answer[:3]
+        came_from = self._iteration_of(version)
+        self._record(self._iteration, age, message, worker, came_from, self._landed, outcome)
 
     def _iteration_of(self, version: int) -> int:
         """Return the iteration in which the parameters were of this version."""
@@ -215,6 +212,6 @@ class Streaming(ABC):
         return 0.5 * problem.l2 * float(penalised @ penalised)
 
 
-def whole(payload: NDArray[Any]) -> NDArray[Any]:
-    """Return the numbers of a message without the loss behind them."""
-    return payload[:-1]
+def apart(payload: NDArray[Any]) -> tuple[NDArray[Any], float]:
+    """Return the numbers of a message, and the loss behind them."""
+    return payload[:-1], payload.item(-1)

@@ -96,6 +96,34 @@ class TestEvery:
         assert_allclose(other.estimate(), one.estimate(), rtol=1e-10, atol=1e-12)
         assert other.n_duplicates == one.n_duplicates
 
+    @pytest.mark.parametrize("dtype", ["f4", "f8"])
+    def test_a_stepper_adds_and_steps(self, name, rows, segments, dtype):
+        one, other = make(name, rows, 31), make(name, rows, 31)
+        x, start = np.random.default_rng(2).standard_normal((2, 12, 31))
+        start[:] = x
+        step = one.stepper(x)
+        for i in (0, 5, 9, 17, 5, 6):
+            codeword = (rows[i] @ segments).astype(dtype)
+            wanted = float((codeword.astype(float) ** 2).sum())
+            assert step(i, codeword, 0.1, 0) == pytest.approx(wanted, rel=1e-12)
+            other.add_and_step(i, codeword, start, 0.1)
+        assert_array_equal(x, start)
+        assert_array_equal(one.estimate(), other.estimate())
+        assert_array_equal(one.seen, other.seen)
+        assert_array_equal(one.known(), other.known())
+        assert one.n_duplicates == other.n_duplicates
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    def test_a_stepper_leaves_what_is_not_finite(self, name, rows, value):
+        decoder, x = make(name, rows, 31), np.zeros((12, 31))
+        step = decoder.stepper(x)
+        assert np.isnan(step(2, np.append(np.ones(30), value), 0.1, 0))
+        assert not x.any()
+        assert not decoder.estimate().any()
+        assert not decoder.seen.any()
+        assert step(2, np.ones(31), 0.1, 0) == 31.0
+        assert decoder.seen[2]
+
     def test_codewords_are_not_written_to(self, name, rows, segments):
         decoder = make(name, rows, 31)
         codeword = rows[4] @ segments

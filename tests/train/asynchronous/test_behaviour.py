@@ -6,6 +6,9 @@ import pytest
 from mpicode import problems
 from mpicode.datasets import open_dataset
 from mpicode.errors import ConfigError
+from mpicode.pool import Stream
+from mpicode.pool.snapshots import Snapshots
+from mpicode.pool.virtual import VirtualMaster
 from mpicode.problems import Rows
 from mpicode.results import read_run
 from mpicode.train.works import Works
@@ -70,6 +73,33 @@ def test_a_used_message_can_be_replayed_from_the_file_alone(run, tmp_path, digit
         codeword += a @ l2[order].reshape(13, 50)
         x[order] -= 0.5 * np.outer(a, codeword).ravel()
     np.testing.assert_allclose(result.parameters, x, rtol=0, atol=1e-12)
+
+
+def test_what_lands_in_one_sweep_shares_one_snapshot(run, monkeypatch):
+    sweeps, taken = [], []
+    arrivals, take, wait = Stream.arrivals, Snapshots.take, VirtualMaster.wait
+
+    def all_of_now(master, deadline=None):
+        arrived = wait(master, deadline)
+        while more := wait(master, master.now()):
+            arrived += more
+        return arrived
+
+    def landing(pool, deadline=None):
+        answers = arrivals(pool, deadline)
+        sweeps.append(len(answers))
+        return answers
+
+    monkeypatch.setattr(VirtualMaster, "wait", all_of_now)
+    monkeypatch.setattr(Stream, "arrivals", landing)
+    monkeypatch.setattr(Snapshots, "take", lambda *a: taken.append(1) or take(*a))
+    # all take equally long, but for one that is late now and then
+    delays = {"name": "bernoulli", "probability": 0.1, "seconds": 0.0015}
+    result = run("direct", run={"n_workers": 5, "iterations": 40}, delays=delays)
+    assert result.history["n_arrived"].sum() == sum(sweeps)
+    assert {1, 2, 3} <= set(sweeps)
+    # one for the first requests of all, and none after the last sweep
+    assert len(taken) == len(sweeps)
 
 
 def test_messages_too_old_are_dropped_and_counted(run, tmp_path):

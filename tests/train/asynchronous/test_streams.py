@@ -40,8 +40,10 @@ def used(monkeypatch):
     found, take = [], Descent.take
 
     def watch(descent, message, codeword, age):
-        found.append((message, np.array(codeword), age))
-        take(descent, message, codeword, age)
+        square = take(descent, message, codeword, age)
+        if not np.isnan(square):
+            found.append((message, np.array(codeword), age))
+        return square
 
     monkeypatch.setattr(Descent, "take", watch)
     return found
