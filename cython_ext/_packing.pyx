@@ -8,17 +8,7 @@ from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
-from buffers cimport (
-    FLOAT64,
-    INT32,
-    INT64,
-    Kind,
-    Py_buffer,
-    hold,
-    kind_of,
-    let_go,
-    overlap,
-)
+from buffers cimport FLOAT64, INT32, INT64, Kind, Py_buffer, hold, kind_of, let_go, overlap
 
 from mpicode.kernels import checks_packing as checks
 

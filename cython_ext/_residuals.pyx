@@ -5,23 +5,10 @@ from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from buffers cimport (
-    FLOAT32,
-    FLOAT64,
-    INT64,
-    Kind,
-    Py_buffer,
-    hold,
-    kind_of,
-    let_go,
-    overlap,
-)
+from buffers cimport FLOAT32, FLOAT64, INT64, Kind, Py_buffer, hold, kind_of, let_go, overlap
+from floating cimport floating
 
 from mpicode.kernels import checks
-
-ctypedef fused floating:
-    float
-    double
 
 
 cdef extern from "exponentials.h" nogil:

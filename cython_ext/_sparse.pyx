@@ -1,44 +1,17 @@
 """Products with a CSR matrix, into memory that is there; see mpicode/kernels/__init__.py."""
 
-from libc.stdint cimport int32_t, int64_t, uint32_t
+from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 
-from buffers cimport (
-    FLOAT32,
-    FLOAT64,
-    INT32,
-    INT64,
-    Kind,
-    Py_buffer,
-    hold,
-    kind_of,
-    let_go,
-    overlap,
-)
+from buffers cimport FLOAT32, FLOAT64, INT32, INT64, Kind, Py_buffer, hold, kind_of, let_go, overlap
+from floating cimport floating
+from rows cimport index, mpicode_add_row_f32, mpicode_add_row_f64, place
 
 from mpicode.kernels import checks
-
-ctypedef fused floating:
-    float
-    double
-
-ctypedef fused index:
-    int32_t
-    int64_t
 
 ctypedef fused pointer:
     int32_t
     int64_t
-
-
-cdef extern from "rows.h" nogil:
-    void mpicode_add_row_f32(float value, const float* source, float* target, Py_ssize_t size)
-    void mpicode_add_row_f64(double value, const double* source, double* target, Py_ssize_t size)
-
-
-cdef inline size_t place(index column) noexcept nogil:
-    """The column as an address; a negative one becomes larger than any matrix is wide."""
-    return <uint32_t> column if index is int32_t else <size_t> column
 
 
 cdef inline bint dot_one(

@@ -1,46 +1,19 @@
 """A transposed CSR product whose result is cut into segments; see mpicode/kernels/__init__.py."""
 
-from libc.stdint cimport int32_t, int64_t, uint32_t
+from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from buffers cimport (
-    FLOAT32,
-    FLOAT64,
-    INT32,
-    INT64,
-    Kind,
-    Py_buffer,
-    hold,
-    kind_of,
-    let_go,
-    overlap,
-)
+from buffers cimport FLOAT32, FLOAT64, INT32, INT64, Kind, Py_buffer, hold, kind_of, let_go, overlap
+from floating cimport floating
+from rows cimport index, mpicode_add_row_f32, mpicode_add_row_f64, place
 
 from mpicode.kernels import checks
-
-ctypedef fused floating:
-    float
-    double
-
-ctypedef fused index:
-    int32_t
-    int64_t
-
-
-cdef extern from "rows.h" nogil:
-    void mpicode_add_row_f32(float value, const float* source, float* target, Py_ssize_t size)
-    void mpicode_add_row_f64(double value, const double* source, double* target, Py_ssize_t size)
 
 
 cdef struct Shape:
     Py_ssize_t n_rows, n_entries, n_columns, n_segments, length
     size_t n_features
-
-
-cdef inline size_t place(index column) noexcept nogil:
-    """The column as an address; a negative one becomes larger than any matrix is wide."""
-    return <uint32_t> column if index is int32_t else <size_t> column
 
 
 cdef inline Py_ssize_t pointer(const Py_buffer* indptr, Py_ssize_t row) noexcept nogil:

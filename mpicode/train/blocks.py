@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..datasets import Dataset
 from ..problems import Rows
+from .chunks import picked
 from .partition import Partition
 
 _CHUNK_BYTES = 32 << 20
@@ -61,17 +62,8 @@ class Blocks:
             kept = self._keep(block)
         if kept is not None:
             yield kept if slots is None else Rows(kept.X[slots], kept.y[slots])
-            return
-        before = 0
-        for chunk in self._read(block):
-            n_rows = len(chunk.y)
-            if slots is None:
-                yield chunk
-            else:
-                here = slots[(slots >= before) & (slots < before + n_rows)] - before
-                if here.size:
-                    yield Rows(chunk.X[here], chunk.y[here])
-            before += n_rows
+        else:
+            yield from picked(self._read(block), slots)
 
     def derived(self, block: int, key: bytes, derive: Callable[[Rows], Any]) -> Any:
         """Return what ``derive`` makes of a block's rows, an array, a tuple of some or None.

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError
 from ..problems import Problem, Rows
+from .chunks import picked
 
 _CHUNK_BYTES = 32 << 20
 
@@ -91,17 +92,8 @@ class CodedRows:
         if self._kept is not None:
             kept = self._kept
             yield kept if slots is None else Rows(kept.X[slots], kept.y[slots])
-            return
-        before = 0
-        for chunk in self._read():
-            n_rows = len(chunk.y)
-            if slots is None:
-                yield chunk
-            else:
-                here = slots[(slots >= before) & (slots < before + n_rows)] - before
-                if here.size:
-                    yield Rows(chunk.X[here], chunk.y[here])
-            before += n_rows
+        else:
+            yield from picked(self._read(), slots)
 
     def _read(self) -> Iterator[Rows]:
         n_slots, dtype = self._source.n_slots, self._dtype

@@ -67,11 +67,12 @@ def test_a_set_up_is_ended_at_once(run, config, stage, tmp_path, number, more, h
     job.signal(number)
     ended = job.wait()
     assert ended.code == 77, ended.err
-    (error,) = ended.errors
-    assert "interrupted" in error
-    if held != "2":
-        assert "before anything had begun" in error
     assert "Traceback" not in ended.err
+    # a plain mpirun that ends its ranks may lose what the master said last
+    assert len(ended.errors) == 1 or (more and held == "0" and not ended.errors)
+    for error in ended.errors:
+        assert "interrupted" in error
+        assert ("before anything had begun" in error) == (held != "2")
     assert list(tmp_path.glob("*.h5*")) == []
 
 
