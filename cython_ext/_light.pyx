@@ -227,11 +227,11 @@ cdef void move_along(const Job* job) noexcept nogil:
     cdef const void* source
     cdef const void* vector
     cdef bint converts = job.codeword_bytes == sizeof(float)
-    cdef Py_ssize_t begin = 0, count = job.size, u
+    cdef Py_ssize_t begin = 0, block = BLOCK if converts else 4 * BLOCK, count, u
     while begin < job.size:
+        count = min(job.size - begin, block)
         vector = source = job.codeword + begin * job.codeword_bytes
         if converts:
-            count = min(job.size - begin, <Py_ssize_t> BLOCK)
             job.copying(&source, &one, converted, 0, count, True)
             vector = <const void*> converted
         for u in range(job.n_segments):

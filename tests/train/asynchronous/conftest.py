@@ -49,8 +49,9 @@ def descend(write_data, monkeypatch):
 
         def watch(descent, message, codeword, age):
             steps.append((descent.x.copy(), message, np.array(codeword), age))
-            take(descent, message, codeword, age)
+            square = take(descent, message, codeword, age)
             after(descent)
+            return square
 
         after = asynchronous.pop("after", lambda descent: None)
         monkeypatch.setattr(Descent, "take", watch)
