@@ -107,7 +107,7 @@ downlink = "parameters"
 even = false
 n_checks = 0
 repack_every = 0
-repack_noise = 2.5
+repack_noise = 10.0
 
 [faults]
 survive = false
