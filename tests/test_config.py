@@ -106,6 +106,8 @@ ask = "after-step"
 downlink = "parameters"
 even = false
 n_checks = 0
+repack_every = 0
+repack_noise = 10.0
 
 [faults]
 survive = false

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -43,11 +44,22 @@ class Asynchronous:
     """What workers are sent: the parameters, or the messages used since, which they replay."""
     n_checks: int = 0
     """Messages that a ``round`` waits for beyond those it needs, to find out damaged ones."""
+    repack_every: int = 0
+    """Versions after which the rows of ``lwpd`` are made anew, so that they tell the most of the
+    segments as the estimate of the gradient has them now; 0: never. Half of them stay."""
+    repack_noise: float = 10.0
+    """The variance they are made for of the noise in a message, over the mean square of a segment's
+    numbers; the more, the more rows go along the strongest components."""
 
     def __post_init__(self) -> None:
         for key in ("n_codewords", "messages_per_step"):
             within(f"asynchronous.{key}", getattr(self, key), 1)
         within("asynchronous.n_checks", self.n_checks, 0)
+        within("asynchronous.repack_every", self.repack_every, 0)
+        if not 0.0 < self.repack_noise < math.inf:
+            raise ConfigError(
+                f"asynchronous.repack_noise: must be above 0 and finite, got {self.repack_noise}"
+            )
         if self.max_staleness is not None:
             within("asynchronous.max_staleness", self.max_staleness, 0)
         only = {
@@ -58,6 +70,8 @@ class Asynchronous:
             "n_checks": ("round",),
             "downlink": ("direct",),
             "even": ("direct",),
+            "repack_every": ("direct", "memory", "sega"),
+            "repack_noise": ("direct", "memory", "sega"),
         }
         defaults = {entry.name: entry.default for entry in dataclasses.fields(self)}
         if self.mode is None:

@@ -20,8 +20,8 @@ class Assignments:
 
     The code can change: `prepare` has workers get ready for another ``generation`` of it beside
     their work, ``unprepared`` are those that are not yet, and after `change_over` each worker goes
-    by it from its next assignment on. A worker is ready for one code at a time. ``refusals`` are
-    those that cannot get ready, and why.
+    by it from its next assignment on, of which there is none before it is ready. A worker is ready
+    for one code at a time. ``refusals`` are those that cannot get ready, and why.
 
     send    : ``send(worker, kind, numbers, generation)`` tells a worker
     numbers : of the messages assigned to each worker, in their order
@@ -55,11 +55,10 @@ class Assignments:
         """Assign ``messages`` to a worker, who is idle; nothing is sent where it has them."""
         if worker in self._untold:
             self.tell(worker)
-        if messages is self._assigned[worker]:
+        lags = self._lags(worker)
+        if messages is self._assigned[worker] and not lags:
             return
-        if self._lags(worker) or (
-            len(messages) and not np.array_equal(messages, self._assigned[worker])
-        ):
+        if lags or (len(messages) and not np.array_equal(messages, self._assigned[worker])):
             self._assign(worker, messages)
         self._assigned[worker] = messages
         self.numbers[worker] = [int(message) for message in messages]
@@ -90,7 +89,7 @@ class Assignments:
         """Tell a worker, who is idle, what it is to get ready for."""
         generation, numbers = self._coming
         self._untold.discard(worker)
-        if self._lags(worker):
+        if self._lags(worker) and generation != self.generation:
             # it was busy when the others changed over, and must before it gets ready again
             self._assign(worker, _NOTHING)
             self._assigned[worker] = None
@@ -107,8 +106,6 @@ class Assignments:
         """Go by the code that was prepared."""
         self.generation = self._coming[0]
         self._wanted = None
-        self._untold.clear()
-        self.unprepared.clear()
 
     def forget(self, worker: int) -> None:
         """Expect nothing of a worker any more."""

@@ -21,7 +21,8 @@ from .wire import Kind
 
 # looked up once: these run for every message
 _DROPPED, _FAILED = int(Kind.DROPPED), int(Kind.FAILED)
-_HELLO, _READY, _PREPARED = int(Kind.HELLO), int(Kind.READY), int(Kind.PREPARED)
+_HELLO, _READY = int(Kind.HELLO), int(Kind.READY)
+_PREPARE, _PREPARED = int(Kind.PREPARE), int(Kind.PREPARED)
 _new = tuple.__new__
 _BYTE = np.dtype(np.uint8)
 
@@ -39,6 +40,7 @@ class Answer(NamedTuple):
     age: int
     payload: NDArray[Any]
     slot: Slot
+    generation: int
 
     def keep(self) -> Slot:
         """Take the buffer over: the payload stays valid until `WorkerPool.recycle` is given it."""
@@ -212,7 +214,9 @@ class Books(ABC):
             self.compute_seconds[worker] = seconds
             self.delay_seconds[worker] = slept
             self.latency_seconds[worker] = now - task.posted_at
-            return _new(Answer, (worker, message, iteration, round, age, slot.values, slot))
+            return _new(
+                Answer, (worker, message, iteration, round, age, slot.values, slot, generation)
+            )
         self.n_stale += not dropped
         if age is not None:
             self.empty[worker] = True
@@ -249,14 +253,14 @@ class Books(ABC):
     def _take_damaged(self, slot: Slot, task: Task | None, error: str) -> None:
         """Drop a message, and go on as if it had been right: answers come in the order asked for.
 
-        A worker whose very first word is damaged cannot be counted on.
+        A worker whose very first word is damaged, or that of being ready, cannot be counted on.
         """
         worker, now = slot.worker, self.now()
         self.bytes_received += slot.full_bytes
         detail = error.removeprefix(f"{slot.sender}: ")
         if self.members.failed[worker]:
             return  # nothing it says counts any more
-        if task is not None and task.kind == _READY:
+        if task is not None and task.kind in (_READY, _PREPARE):
             self._lose(worker, detail, dead=False)
             return
         self.members.blame(now, worker, detail)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 LOST, SILENT, RETURNED, CORRUPT = "lost", "silent", "returned", "corrupt"
 REASSIGNED, REFUSED, NOT_RESTORED = "reassigned", "refused", "not restored"
+CODE = "code"
 
 
 class Change(NamedTuple):

@@ -12,9 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from . import wire
 from .books import Answer
 from .pool import WorkerPool
+from .reports import text
 from .snapshots import Snapshots
 from .tasks import Task
 from .transport import Slot, Transport
+from .wire import Kind
 
 Numbers = NDArray[np.integer[Any]]
 _PATIENCE = 100
@@ -28,6 +30,9 @@ class Stream(WorkerPool):
     a request carries; the age of an answer is how many versions there have been since. Nobody is
     told to stop, save by `withdraw`: an answer that comes late is still an answer. At most one
     request is outstanding per worker, of one message or several, each of which is an arrival.
+
+    The code can be another one from some version on, see `renew`; of which generation of it an
+    answer is, the answer tells.
 
     version : of the parameters now; the caller counts it up, it never goes back
     idle    : workers that can be asked, in the order in which they answered
@@ -126,6 +131,49 @@ class Stream(WorkerPool):
         self._transport.listen(worker)
         self.bytes_sent += len(message)
 
+    @property
+    def generation(self) -> int:
+        """Of the code that workers are asked by."""
+        return self._assignments.generation
+
+    def renew(self, numbers: Numbers) -> None:
+        """Ask by the code that ``numbers`` stand for from now on, each worker once it is ready.
+
+        What workers are busy with is of the code before, and as welcome as ever. Who is idle gets
+        ready first, which counts as being busy.
+        """
+        assignments = self._assignments
+        assignments.prepare(assignments.generation + 1, self.members.active, numbers)
+        assignments.change_over()
+        idle, self.idle = self.idle, []
+        for worker in idle:
+            self._get_ready(worker)
+
+    def _get_ready(self, worker: int) -> None:
+        self._assignments.tell(worker)
+        self._take_on(worker, Task(Kind.PREPARE, self.version, 0, self.now(), self.generation))
+        self._withdrawn[worker] = True  # there is nothing to withdraw
+
+    def _take_prepared(self, slot: Slot, generation: int) -> None:
+        worker, task = slot.worker, self._tasks[slot.worker]
+        if task is None or task.kind != Kind.PREPARE:
+            raise wire.BadMessage(f"{slot.sender}: was not asked to get ready")
+        assignments = self._assignments
+        assignments.take(worker, generation, text(slot).decode(errors="replace"))
+        self._tasks[worker] = None
+        self._n_busy -= 1
+        if worker in assignments.refusals:
+            self._lose(worker, assignments.refusals[worker], dead=False)
+        else:
+            self._next(worker)
+
+    def _next(self, worker: int) -> None:
+        """Have a worker that has just answered get ready, where it is to; else it is idle."""
+        if worker in self._assignments.unprepared:
+            self._get_ready(worker)
+        else:
+            self.idle.append(worker)
+
     def page(self, iteration: int) -> None:
         """Open a page of the books for what lands from now on; ``iteration`` is for the log."""
         self._open_page()
@@ -151,13 +199,16 @@ class Stream(WorkerPool):
         if single < 0 or not self._assignments.lend(worker, single):
             self._assignments.give(worker, messages)
             single = -1
-        self._tasks[worker] = task
+        self._take_on(worker, task)
         self._withdrawn[worker] = False
         self.idle.remove(worker)
+        return single
+
+    def _take_on(self, worker: int, task: Task) -> None:
+        self._tasks[worker] = task
         self._n_busy += 1
         if self._next_check == math.inf:
             self._next_check = self._clock() + self._check_seconds
-        return single
 
     def recycle(self, slot: Slot) -> None:
         """Give back a slot that was kept."""
@@ -177,7 +228,7 @@ class Stream(WorkerPool):
 
     def _finish(self, worker: int) -> None:
         super()._finish(worker)
-        self.idle.append(worker)
+        self._next(worker)
 
     def _lose(self, worker: int, detail: str, *, dead: bool) -> None:
         super()._lose(worker, detail, dead=dead)

@@ -96,6 +96,19 @@ class Blocks:
         """Return what it takes to hold on to rows that `rows` gave; nothing if they are kept."""
         return 0 if any(kept is rows for kept in self._kept.values()) else _bytes(rows)
 
+    def again(self) -> Blocks:
+        """Return a store of the same rows, of which nothing is derived yet; they count there now.
+
+        What was derived here goes with this store.
+        """
+        other = Blocks(
+            self._dataset, self._partition, self._dtype, self._memory_bytes, self, self._cancelled
+        )
+        other._kept = self._kept
+        other._n_bytes = sum(map(_bytes, self._kept.values()))
+        self._n_bytes -= other._n_bytes
+        return other
+
     def preload(self, blocks: NDArray[np.intp]) -> None:
         """Read what may be kept of ``blocks``, so that the first iteration need not."""
         for block in blocks.tolist():

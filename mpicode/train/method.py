@@ -72,12 +72,15 @@ def method_for(setup: Common, nodes: Sequence[str]) -> Method:
 
 def _one_by_one(scheme: Scheme, pool: WorkerPool, state: State, empties: bool) -> Conduct:
     assert isinstance(pool, Stream)
-    strategy: Strategy
     if scheme.setup.config.asynchronous.mode == "round":
-        strategy = Rounds(pool, scheme.setup, scheme.workers, state)
-    else:
-        strategy = Asynchronous(pool, scheme.setup, scheme.workers, state, empties)
-    return Conduct(strategy, scheme.arrays, lambda record: None)
+        rounds = Rounds(pool, scheme.setup, scheme.workers, state)
+        return Conduct(rounds, scheme.arrays, lambda record: None)
+    strategy = Asynchronous(pool, scheme.setup, scheme.workers, state, empties)
+
+    def arrays() -> dict[str, Any]:
+        return {**scheme.arrays(), **strategy.code_arrays()}
+
+    return Conduct(strategy, arrays, strategy.record_codes_by)
 
 
 def _by_gradients(scheme: Scheme, pool: WorkerPool, nodes: Sequence[str], state: State) -> Conduct:
@@ -113,4 +116,4 @@ def works_of(setup: Common, nodes: Sequence[str]) -> tuple[MakeWork, Renew | Non
         return setup.work, None
     assert isinstance(setup, Setup)
     works = Works(setup, place(setup.config, setup.code, nodes))
-    return works.first, works.renewed
+    return works.first, works.repacked if setup.config.asynchronous.mode else works.renewed

@@ -77,7 +77,9 @@ def _asynchronous(config: Config) -> dict[str, Any]:
     table = config.asynchronous
     if table.mode is None:
         return {}
-    keys = ("mode", "decoder", "messages_per_step", "even")
+    keys = ["mode", "decoder", "messages_per_step", "even"]
+    if table.repack_every:
+        keys += ["repack_every", "repack_noise"]
     return {f"asynchronous.{key}": getattr(table, key) for key in keys}
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import codes
 from ..codes import DataCode, GradientCode
+from ..codes.gradient.lwpd import Lwpd
 from ..config import Config
 from ..datasets import Dataset, open_dataset
 from ..errors import ConfigError
@@ -49,6 +50,8 @@ class Setup(Common):
         """What crosses the wire."""
         answer = self.segments.answer_length, self.segments.dtype
         n_numbers = max(self.code.n_messages, self.config.run.n_workers + PLAN_HEAD)
+        if self.config.asynchronous.repack_every and isinstance(self.code, Lwpd):
+            n_numbers = max(n_numbers, self.code.packed.size)
         if self.config.asynchronous.downlink == "updates":
             # parameters go behind the number of steps, in double precision
             asked = self.problem.n_parameters + 1, np.dtype(np.float64)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..codes.gradient.lwpd import Lwpd
 from ..datasets import open_dataset
 from ..pool import Work
 from ..pool.background import Cancelled
@@ -35,7 +36,7 @@ class Works:
         self._plan: list[int] = []
 
     def first(self, worker: int) -> Work:
-        """Return what ``worker`` computes as long as nobody is lost."""
+        """Return what ``worker`` computes as long as nobody is lost, or by the rows at hand."""
         work = self._setup.work(self._workers.index(worker), self._blocks)
         if self._setup.config.asynchronous.mode is not None:
             return Replayed(work, self._setup)
@@ -57,6 +58,20 @@ class Works:
             raise
         blocks = self._setup.code.blocks(place)
         return work, float(self._setup.partition.sizes[blocks].sum())
+
+    def repacked(
+        self, worker: int, numbers: NDArray[np.int64], cancelled: Cancelled
+    ) -> tuple[Work, float]:
+        """Return what ``worker`` computes by other rows, whose bits the numbers are; no cost."""
+        told = numbers.tolist()
+        if self._plan != told:
+            code = self._first.code
+            assert isinstance(code, Lwpd)
+            rows = numbers.view(np.float64).reshape(code.packed.shape)
+            self._setup = dataclasses.replace(self._first, code=code.repacked(rows))
+            self._blocks = self._blocks.again()
+            self._plan = told
+        return self.first(worker), 0.0
 
     def _begin(self, plan: Plan, cancelled: Cancelled) -> None:
         # files of its own: a file is not read by two threads at once

@@ -121,3 +121,21 @@ def test_a_run_under_mpi_goes_on_from_its_checkpoint(run, config, tmp_path):
     np.testing.assert_array_equal(made.iterations["loss"][:30], first.iterations["loss"])
     # the memory went along: no step back to an empty estimate
     assert made.iterations["loss"][30:33].max() < 1.2 * made.iterations["loss"][27:30].max()
+
+
+def test_rows_are_made_anew_under_mpi_and_kept_by_checkpoints(run, config, tmp_path):
+    changes = {
+        "asynchronous": {"mode": "memory", "repack_every": 24},
+        "run": {"n_workers": 8, "iterations": 40},
+    }
+    first = descend(run, config, tmp_path / "run.h5", **changes)
+    changes["run"]["iterations"] = 80
+    path = config(problem={"l2": L2}, optimizer={"step_size": 0.05}, code=LWPD, **changes)
+    ended = run(path, "--resume").wait()
+    assert ended.code == 0, ended.err
+    made = read_run(tmp_path / "run.h5")
+    assert made.n_iterations == 80
+    assert made.iterations["loss"][-1] < 0.5 * made.iterations["loss"][0]
+    assert len(made.codes) >= len(first.codes) >= 2
+    for ours, theirs in zip(made.codes, first.codes, strict=False):
+        assert (ours["encoding"] != theirs["encoding"]).nnz == 0

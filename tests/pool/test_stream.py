@@ -37,7 +37,7 @@ class Slow(Delay):
 
 @pytest.fixture
 def stream():
-    def stream(n_workers=3, faults=(), **more):
+    def stream(n_workers=3, faults=(), renew=None, **more):
         injection = inject(faults, n_workers=n_workers, seed=0)
         master = VirtualMaster(
             lambda worker: Echo(),
@@ -49,6 +49,7 @@ def stream():
             Costs(seconds_per_row=1e-3, latency_seconds=1e-3),
             faults=injection,
             checksum=more.get("checksum", False),
+            renew=renew,
         )
         pool = Stream(master, payload_length=5, dtype=F8, **more)
         pool.start()
@@ -219,4 +220,91 @@ def test_a_request_of_its_own_names_its_message_too(stream):
         assert pool.bytes_sent - sent == wire.message_bytes(1, F8)
         (answer,) = pool.arrivals()
         np.testing.assert_array_equal(answer.payload, np.full(5, 7.0 * (message + 1)))
+    pool.close()
+
+
+class Scaled(Echo):
+    """Answers the parameters times what it was told to get ready for."""
+
+    def __init__(self, factor):
+        self.factor = factor
+
+    def compute(self, request, message, out):
+        out[:] = request.payload * self.factor
+        yield 1.0
+
+
+def scaled(worker, told, cancelled):
+    return Scaled(float(told[0])), 20.0  # rows, so 20 ms
+
+
+def test_each_goes_by_the_new_code_from_its_next_request_on(stream):
+    """Whoever is busy answers by the code before; nobody waits for him."""
+    pool = stream(renew=scaled)
+    same = {w: numbers(w) for w in range(3)}  # the very arrays that were assigned before
+    pool.ask(Kind.GRADIENT, X, same)
+    pool.version = 1
+    pool.renew(numbers(7))
+    found = []
+    while len(found) < 12:
+        for answer in pool.arrivals():
+            found.append((answer.worker, answer.generation))
+            factor = answer.message + 1 if answer.generation == 0 else 7.0
+            np.testing.assert_array_equal(answer.payload, X * factor)
+        pool.ask(Kind.GRADIENT, X, {w: same[w] for w in pool.idle})
+    # workers 0, 1, 2 take 1, 2, 3 seconds
+    assert found[:3] == [(0, 0), (1, 0), (0, 1)]
+    assert [generation for worker, generation in found if worker == 2][:2] == [0, 1]
+    assert pool.close() == []
+
+
+def test_the_idle_get_ready_first_and_the_newest_code_counts(stream):
+    pool = stream(2, renew=scaled)
+    pool.renew(numbers(5))
+    assert pool.idle == []
+    assert pool.waits
+    pool.renew(numbers(6))  # while they get ready for the one before
+    began = pool.now()
+    while len(pool.idle) < 2:
+        assert pool.arrivals() == []
+    assert pool.now() - began >= 2 * 0.02
+    assert pool.generation == 2
+    pool.ask(Kind.GRADIENT, X, {w: numbers(0) for w in range(2)})
+    (answer,) = pool.arrivals()
+    np.testing.assert_array_equal(answer.payload, X * 6)
+    pool.close()
+
+
+def test_one_that_cannot_get_ready_is_done_without(stream):
+    def renew(worker, told, cancelled):
+        if worker == 1:
+            raise MemoryError("no room")
+        return scaled(worker, told, cancelled)
+
+    pool = stream(2, renew=renew)
+    pool.renew(numbers(5))
+    while pool.waits:
+        assert pool.arrivals() == []
+    assert pool.idle == [0]
+    (change,) = pool.members.take_changes()
+    assert (change.kind, change.worker) == ("lost", 1)
+    assert "no room" in change.detail
+    pool.close()
+
+
+def test_the_silent_get_ready_when_they_are_back(stream):
+    faults = [{"kind": "stop", "worker": 0, "iteration": 0, "seconds": 60.0}]
+    pool = stream(2, faults, renew=scaled, silent_seconds=5.0)
+    pool.ask(Kind.GRADIENT, X, {w: numbers(w) for w in range(2)})
+    found = []
+    while (0, 1) not in found:
+        for answer in pool.arrivals():
+            found.append((answer.worker, answer.generation))
+            pool.version += 1
+        if pool.version == 2 and pool.generation == 0:
+            pool.renew(numbers(3))
+        pool.ask(Kind.GRADIENT, X, {w: numbers(w) for w in pool.idle})
+    assert found.index((0, 0)) < found.index((0, 1))
+    kinds = [(change.worker, change.kind) for change in pool.members.take_changes()]
+    assert kinds == [(0, "silent"), (0, "returned")]
     pool.close()

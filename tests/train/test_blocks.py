@@ -1,3 +1,5 @@
+import gc
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -175,3 +177,17 @@ class TestDerived:
         assert len(calls) == 1
         assert store.derived(0, b"c", lambda rows: None) is None
         assert store.room > 0
+
+    def test_is_let_go_of_by_another_store_of_the_same_rows(self, made):
+        dataset, _, _, partition = made
+        store = Blocks(dataset, partition, np.dtype(float), 1e9)
+        store.preload(np.arange(N_BLOCKS))
+        room = store.room
+        store.derived(0, b"one", lambda rows: np.zeros(1000))
+        other = store.again()
+        assert other.rows(1).__next__() is store.rows(1).__next__()
+        assert other.room == room - 8000
+        del store
+        gc.collect()
+        assert other.room == room
+        assert other.derived(0, b"one", lambda rows: np.ones(3)).tolist() == [1, 1, 1]

@@ -111,17 +111,27 @@ class Lwpd(GradientCode):
             owner = turn % n_workers
             block_rows = held[owner] / np.sqrt(held[owner].sum(axis=1, keepdims=True))
         self.variant = variant
-        self.packed = rows
-        self.rows = np.tile(rows, (n_parts, 1))
+        self.weight = weight
         self.block_rows = block_rows
-        copied = variant in ("identity", "replicated") and grid == "table"
+        self._copied = variant in ("identity", "replicated") and grid == "table"
+        self._pack(rows, owner, n_workers)
+
+    def _pack(self, rows: Matrix, owner: npt.NDArray[np.intp], n_workers: int) -> None:
+        """Go by these rows of a block, (n_rows, n_segments)."""
+        n_messages, n_blocks = self.block_rows.shape
+        n_segments = rows.shape[1]
+        self.packed = rows
+        self.rows = np.tile(rows, (n_messages // len(rows), 1))
+        tolerated = None
+        if self._copied:
+            tolerated = _fewest_holders(self.rows, self.block_rows, owner) - 1
         super().__init__(
-            _products(self.rows, block_rows),
+            _products(self.rows, self.block_rows),
             owner,
             n_workers=n_workers,
             n_blocks=n_blocks,
             n_segments=n_segments,
-            max_stragglers=_fewest_holders(self.rows, block_rows, owner) - 1 if copied else None,
+            max_stragglers=tolerated,
         )
         missed = self.decode(np.ones(n_messages, dtype=bool)).residual
         if missed > EXACT * n_segments * n_blocks:
@@ -129,6 +139,19 @@ class Lwpd(GradientCode):
                 f"code.n_messages: all {n_messages} messages together miss {missed:.3g} of the "
                 f"{n_segments} x {n_blocks} pieces of the sum; take more messages or another load"
             )
+
+    def repacked(self, rows: Matrix) -> Lwpd:
+        """Return the code with other rows for each block, (n_rows, n_segments), of any weight.
+
+        Blocks and owners of the messages stay; how many may be lost is promised no longer.
+        """
+        if rows.shape != self.packed.shape:
+            raise ConfigError(f"rows: shape {rows.shape}, but those of {self.packed.shape} stood")
+        made = Lwpd.__new__(Lwpd)
+        made.variant, made.weight, made.block_rows = self.variant, self.weight, self.block_rows
+        made._copied = False
+        made._pack(rows, self.owner, self.n_workers)
+        return made
 
     def hard_sets(self, n_lost: int) -> Sets:
         """Add the sets that hold all messages of a piece, or as many of them as may be."""

@@ -21,6 +21,7 @@ from .peeling import Peeling
 
 __all__ = [
     "DECODERS",
+    "Kaczmarz",
     "LightDecoder",
     "Orthogonal",
     "Parity",

@@ -1,6 +1,12 @@
 """Light rows that share as little as possible, and what is known of them."""
 
-from .informative import information, most_information, most_informative
+from .informative import (
+    information,
+    left_unknown,
+    most_information,
+    most_informative,
+    telling_order,
+)
 from .pack import FLOOR, pack
 from .quality import (
     Survivors,
@@ -21,6 +27,7 @@ __all__ = [
     "frame_potential",
     "information",
     "least_potential",
+    "left_unknown",
     "most_information",
     "most_informative",
     "one_step_error",
@@ -28,5 +35,6 @@ __all__ = [
     "pack",
     "shared_information",
     "survivors",
+    "telling_order",
     "welch_bound",
 ]

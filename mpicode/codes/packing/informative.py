@@ -52,8 +52,12 @@ def most_information(n_rows: int, covariance: Matrix, noise: float) -> float:
     return 0.5 * float(np.log(levels[used - 1] / need[:used]).sum())
 
 
-def most_informative(covariance: Matrix, n_rows: int, weight: int, noise: float) -> Matrix:
+def most_informative(
+    covariance: Matrix, n_rows: int, weight: int, noise: float, sweeps: int = SWEEPS
+) -> Matrix:
     """Return unit rows of at most ``weight`` numbers that tell much, (n_rows, k).
+
+    sweeps : rounds over all rows after the first, at most; the first ones gain the most
 
     One row after the other is made the best beside all others: what these leave unknown of the
     segments has a covariance P, and a row a adds ``1/2 log(1 + a' P a / noise)`` to what they tell.
@@ -70,14 +74,30 @@ def most_informative(covariance: Matrix, n_rows: int, weight: int, noise: float)
         rows[i] = _best_row(unknown, weight, None)
         unknown = _after(unknown, rows[i], noise)
     told = information(rows, S, noise)
-    for _ in range(SWEEPS):
+    for _ in range(sweeps):
         for i in range(n_rows):
-            unknown = _unknown(np.delete(rows, i, axis=0), S, noise)
+            unknown = _left(np.delete(rows, i, axis=0), S, noise)
             rows[i] = _best_row(unknown, weight, rows[i])
         before, told = told, information(rows, S, noise)
         if told <= before * (1.0 + GAIN):
             break
     return rows
+
+
+def left_unknown(rows: Matrix, covariance: Matrix, noise: float) -> Matrix:
+    """Return the covariance (k, k) that is left once the codewords of ``rows`` (n, k) are known."""
+    return _left(rows, _checked(covariance, noise), noise)
+
+
+def telling_order(rows: Matrix, covariance: Matrix, noise: float) -> npt.NDArray[np.intp]:
+    """Return the order in which each row tells the most beside those before it, (n_rows,)."""
+    unknown = _checked(covariance, noise).copy()
+    left, order = list(range(len(rows))), []
+    while left:
+        told = np.einsum("ij,ij->i", rows[left] @ unknown, rows[left])
+        order.append(left.pop(int(np.argmax(told))))
+        unknown = _after(unknown, rows[order[-1]], noise)
+    return np.array(order, dtype=np.intp)
 
 
 def _checked(covariance: Matrix, noise: float) -> Matrix:
@@ -101,8 +121,8 @@ def _after(unknown: Matrix, row: Matrix, noise: float) -> Matrix:
     return left
 
 
-def _unknown(rows: Matrix, covariance: Matrix, noise: float) -> Matrix:
-    """Return the covariance that is left once the codewords of ``rows`` are known."""
+def _left(rows: Matrix, covariance: Matrix, noise: float) -> Matrix:
+    """Do what `left_unknown` does, of a covariance that was checked."""
     if not len(rows):
         return covariance
     along = rows @ covariance

@@ -31,6 +31,7 @@ class Descent(ABC):
     x            : (n_segments, length) parameters, changed in place
     n_parameters : of the numbers in x; those behind them are padding and stay 0
     decay        : (n_segments, length) the factor of each parameter in the L2 term; None: no term
+    messages     : those that come, by their numbers
     per_step     : messages that make up one step, whose mean counts
     """
 
@@ -46,7 +47,7 @@ class Descent(ABC):
         self.x = x
         self.n_waiting = 0
         self._flat = x.reshape(-1)[:n_parameters]
-        self._messages = messages
+        self.messages = messages
         self._optimizer = optimizer
         self._decay = decay
         self._per_step = per_step
@@ -75,6 +76,10 @@ class Descent(ABC):
             self._step()
         return square
 
+    @abstractmethod
+    def estimate(self) -> Matrix:
+        """Return the estimate of all pieces of the gradient, only to be read."""
+
     def skip(self) -> None:
         """Count one message of which no use is made."""
         self.n_waiting = (self.n_waiting + 1) % self._per_step
@@ -101,10 +106,13 @@ class Direct(Descent):
 
     Where one message makes a step of plain gradient descent, only the segments it touches are
     read or written.
+
+    decoder : what keeps an estimate beside, of which no use is made here; None: nobody asks for it
     """
 
-    def __init__(self, *arguments: Any) -> None:
+    def __init__(self, *arguments: Any, decoder: LightDecoder | None = None) -> None:
         super().__init__(*arguments)
+        self._decoder = decoder
         length = self.x.shape[1]
         self._vector = np.zeros(length)
         self._term = np.zeros(length)
@@ -112,16 +120,25 @@ class Direct(Descent):
         self._touched: set[int] = set()
         if self._at_once and self._decay is None:
             self._stepper = self._steps()
+            if decoder is not None:
+                self._stepper = _heard(self._stepper, decoder)
 
     def _steps(self) -> Stepper:
-        directions = np.zeros((len(self._messages), len(self.x)))
-        for row, light in zip(directions, self._messages, strict=True):
+        directions = np.zeros((len(self.messages), len(self.x)))
+        for row, light in zip(directions, self.messages, strict=True):
             row[light.segments] = np.multiply(light.direction, light.scale)
         take = LightSteps(self.x, directions).take
         return lambda message, codeword, step_size, age: take(message, codeword, step_size)
 
+    def estimate(self) -> Matrix:
+        """Return what is kept beside."""
+        assert self._decoder is not None
+        return self._decoder.estimate()
+
     def _add(self, message: int, codeword: NDArray[Any], age: int) -> None:
-        light = self._messages[message]
+        if self._decoder is not None:
+            self._decoder.add(message, codeword, age)
+        light = self.messages[message]
         vector = self._whole(light, codeword)
         share = self._share(message)
         self._took(message, share)
@@ -161,16 +178,32 @@ class Direct(Descent):
         self._touched.clear()
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return what the messages since the last step add up to."""
+        """Return what the messages since the last step add up to, and the estimate kept beside."""
         state = super().state()
+        if self._decoder is not None:
+            state.update(self._decoder.memory())
         return state if self._gradient is None else {**state, "gradient": self._gradient}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state`."""
         super().restore(state)
+        if self._decoder is not None:
+            self._decoder.recall(state)
         if self._gradient is not None:
             self._gradient[:] = numbers(state, "gradient", self._gradient.shape)
             self._touched.update(range(len(self.x)))
+
+
+def _heard(stepper: Stepper, decoder: LightDecoder) -> Stepper:
+    """Return what hands each message on to a decoder, too."""
+
+    def take(message: int, codeword: NDArray[Any], step_size: float, age: int) -> float:
+        square = stepper(message, codeword, step_size, age)
+        if not math.isnan(square):
+            decoder.add(message, codeword, age)
+        return square
+
+    return take
 
 
 class Memory(Descent):
@@ -196,6 +229,10 @@ class Memory(Descent):
             self._stepper = decoder.stepper(self.x)
             if self._decay is not None:
                 self._stepper = self._shrinking(self._stepper, self._decay)
+
+    def estimate(self) -> Matrix:
+        """Return what steps go along, the pieces of each block apart."""
+        return self._decoder.estimate()
 
     def _add(self, message: int, codeword: NDArray[Any], age: int) -> None:
         if self._n_blocks == 1:

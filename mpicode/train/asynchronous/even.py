@@ -29,8 +29,8 @@ class Even(Direct):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._counts = np.zeros(len(self._messages), dtype=np.int64)
-        self._given = np.zeros(len(self._messages))
+        self._counts = np.zeros(len(self.messages), dtype=np.int64)
+        self._given = np.zeros(len(self.messages))
         self._n_taken = 0
 
     def _steps(self) -> Stepper:

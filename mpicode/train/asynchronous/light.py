@@ -36,8 +36,15 @@ class Light(NamedTuple):
     per_loss: float
 
 
-def light_messages(code: GradientCode) -> list[Light]:
-    """Return the messages of a code; `ConfigError` where one is no such product."""
+class Generation(NamedTuple):
+    """A code and its messages, by their numbers."""
+
+    code: GradientCode
+    messages: list[Light]
+
+
+def generation_of(code: GradientCode) -> Generation:
+    """Return a code with its messages; `ConfigError` where one is no such product."""
     if code.varies or code.encoding.dtype.kind == "c":
         kind = "change from iteration to iteration" if code.varies else "are complex"
         raise ConfigError(
@@ -45,7 +52,7 @@ def light_messages(code: GradientCode) -> list[Light]:
             "together"
         )
     parts = Parts(code)
-    return [_light(code, parts, message) for message in range(code.n_messages)]
+    return Generation(code, [_light(code, parts, number) for number in range(code.n_messages)])
 
 
 def _light(code: GradientCode, parts: Parts, message: int) -> Light:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...codes import light
+from ...codes.light import Kaczmarz
 from ...errors import ConfigError
 from ...optimizers import Optimizer
 from ...optimizers.gradient_descent import GradientDescent
 from ...problems import Problem
 from .descents import Descent, Direct, Matrix, Memory
 from .even import Even
-from .light import light_messages
+from .light import Generation, generation_of
+from .repacking import check_repacking
 
 if TYPE_CHECKING:
     from ..segments import Segments
@@ -51,22 +54,33 @@ class Order:
         return out
 
 
-def descent_for(setup: Setup, x: Matrix, optimizer: Optimizer) -> Descent:
+def descent_for(
+    setup: Setup, x: Matrix, optimizer: Optimizer, generations: Sequence[Generation] = ()
+) -> Descent:
     """Return what messages do to the parameters ``x`` in the configured mode, other than rounds.
+
+    generations : codes whose messages come, numbered on from one to the next; by default the run's
 
     Raises `ConfigError` for a code, problem or optimizer that the mode cannot use.
     """
-    table, code = setup.config.asynchronous, setup.code
+    table = setup.config.asynchronous
+    generations = generations or [generation_of(setup.code)]
+    code = setup.code
+    rows = np.concatenate([each.code.encoding.toarray() for each in generations])
+    length = setup.segments.length
     arguments = (
         x,
         setup.problem.n_parameters,
-        light_messages(code),
+        [message for each in generations for message in each.messages],
         optimizer,
         decay_for(setup),
         table.messages_per_step,
     )
     if table.mode == "direct":
-        return Even(*arguments) if table.even else Direct(*arguments)
+        if table.even:
+            return Even(*arguments)
+        listens = Kaczmarz(rows=rows, length=length) if table.repack_every else None
+        return Direct(*arguments, decoder=listens)
     given = table.decoder or "kaczmarz"
     parameters = dict(given) if isinstance(given, dict) else {"name": given}
     jump, name = 1.0, parameters.pop("name", "kaczmarz")
@@ -75,9 +89,7 @@ def descent_for(setup: Setup, x: Matrix, optimizer: Optimizer) -> Descent:
         if code.n_blocks > 1:
             # of several blocks: without bias over all their pieces
             name, jump = "kaczmarz", float(code.n_blocks * code.n_segments)
-    decoder = light.make(
-        name, parameters, rows=code.encoding.toarray(), length=setup.segments.length
-    )
+    decoder = light.make(name, parameters, rows=rows, length=length)
     if not decoder.accepts_stale:
         raise ConfigError(
             f"asynchronous.decoder: {name!r} is for messages of one version; mode {table.mode!r} "
@@ -129,6 +141,7 @@ def check(setup: Setup) -> None:
             f"{run.n_workers} workers give {run.n_workers * table.n_codewords} before a step"
         )
     optimizer = setup.optimizer()
+    check_repacking(setup)
     if table.downlink == "updates":
         if not isinstance(optimizer, GradientDescent) or table.messages_per_step > 1:
             raise ConfigError(

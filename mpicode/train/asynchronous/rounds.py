@@ -126,12 +126,12 @@ class Rounds(Streaming):
         codeword, loss = apart(answer.payload)
         if not self.dry:
             square = finite_square(codeword) if math.isfinite(loss) else math.nan
-            if not self._is_sound(answer, square, iteration):
+            if not self._is_sound(answer, answer.message, square, iteration):
                 return False
         self._missing.discard(answer.message)
         answer.keep()
         self._kept.append(answer)
-        self._count(answer, 0, loss)
+        self._count(answer, answer.message, 0, loss)
         return self._sum.add(answer.message, codeword)
 
     def _check_enough(self, iteration: int) -> None:

@@ -16,7 +16,7 @@ from ...pool import Answer, Kind, Stream
 from ..checkpoints import State
 from ..loop import Diverged
 from ..round import Interrupted, OutOfTime, Round
-from .light import Light, light_messages
+from .light import Light, generation_of
 from .losses import Losses
 from .parameters import Order
 from .queue import Fixed, Numbers, Queue, Rows
@@ -52,7 +52,8 @@ class Streaming(ABC):
         self._losses = Losses(code.n_blocks)
         make: type[Queue] | type[Fixed] = Queue if table.rows == "queue" else Fixed
         self._rows: Rows = make(code, workers, table.n_codewords)
-        self._light: list[Light] = light_messages(code)
+        self._generation = generation_of(code)
+        self._light: Sequence[Light] = self._generation.messages
         self._weights = [light.scale**2 for light in self._light]
         self._arrived = np.zeros(pool.n_workers, dtype=bool)
         self._corrupt = np.zeros(pool.n_workers, dtype=bool)
@@ -161,12 +162,15 @@ class Streaming(ABC):
         lost = f" ({members})" if members.n_missing else ""
         return GaveUp(f"iteration {iteration}: nobody is left who could answer{lost}")
 
-    def _is_sound(self, answer: Answer, square: float, iteration: int) -> bool:
-        """Take down the squared norm of a message; blame it if that is NaN: it was not finite."""
+    def _is_sound(self, answer: Answer, number: int, square: float, iteration: int) -> bool:
+        """Take down the squared norm of a message; blame it if that is NaN: it was not finite.
+
+        number : of the message, among those that are known
+        """
         if square == square:
             if self._not_finite:
                 self._not_finite.clear()
-            self._squares += self._weights[answer.message] * square
+            self._squares += self._weights[number] * square
             return True
         pool, worker = self._pool, answer.worker
         pool.members.blame(
@@ -185,12 +189,12 @@ class Streaming(ABC):
             )
         return False
 
-    def _count(self, answer: Answer, age: int, loss: float) -> None:
+    def _count(self, answer: Answer, number: int, age: int, loss: float) -> None:
         """Take a message for one that is used at that age, and the loss it carries."""
         self._arrived[answer.worker] = True
         self._pool.n_stale += age > 0
         self._n_used += 1
-        self._losses.add(self._light[answer.message], loss)
+        self._losses.add(self._light[number], loss)
         self._log(answer, age, Outcome.STALE_USED if age else Outcome.USED)
 
     def _log(self, answer: Answer, age: int, outcome: Outcome) -> None:

@@ -174,3 +174,24 @@ def test_what_cannot_be_is_refused(given, text):
 def test_no_workers_are_refused():
     with pytest.raises(ConfigError, match=r"run\.n_workers: wants at least 1 worker, got 0"):
         codes.make("lwpd", n_workers=0)
+
+
+@pytest.mark.parametrize("grid", ["table", "joint"])
+def test_other_rows_of_the_same_messages(grid):
+    made = codes.make("lwpd", n_workers=6, n_segments=4, n_blocks=3, load=2, grid=grid)
+    rows = np.random.default_rng(1).standard_normal(made.packed.shape)
+    other = made.repacked(rows)
+    np.testing.assert_array_equal(other.owner, made.owner)
+    assert [other.blocks(w).tolist() for w in range(6)] == [
+        made.blocks(w).tolist() for w in range(6)
+    ]
+    back = other.repacked(made.packed)
+    assert (back.encoding != made.encoding).nnz == 0
+    full = np.ones(made.n_messages, dtype=bool)
+    sums = other.decode(full).coefficients @ other.encoding.toarray()
+    np.testing.assert_allclose(sums, np.repeat(np.eye(4), 3, axis=1), atol=1e-9)
+    assert other.max_stragglers is None
+    with pytest.raises(ConfigError, match="rows: shape"):
+        made.repacked(rows[1:])
+    with pytest.raises(ConfigError, match="together miss"):
+        made.repacked(rows[:, :1] * np.array([[1.0, 0, 0, 0]]))

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from mpicode.codes.packing import information, most_information, most_informative, pack
+from mpicode.codes.packing import (
+    information,
+    left_unknown,
+    most_information,
+    most_informative,
+    pack,
+    telling_order,
+)
 from mpicode.errors import ConfigError
 
 
@@ -102,3 +109,29 @@ def test_what_makes_no_sense_is_refused(given, text):
         most_informative(
             **{"covariance": np.eye(2), "n_rows": 2, "weight": 1, "noise": 0.1, **given}
         )
+
+
+def test_what_rows_leave_unknown_is_what_others_can_tell():
+    """The chain rule: both together tell what one tells, and the other of the rest."""
+    S, rng = covariance(6, 2), np.random.default_rng(0)
+    rows = rng.standard_normal((5, 6))
+    left = left_unknown(rows[:2], S, 0.4)
+    both = information(rows[:2], S, 0.4) + information(rows[2:], left, 0.4)
+    assert_allclose(both, information(rows, S, 0.4), rtol=1e-10)
+    assert_allclose(left_unknown(rows[:0], S, 0.4), S)
+
+
+def test_each_row_tells_the_most_beside_those_before_it():
+    S = covariance(6, 4)
+    rows = pack(np.full(9, 2), 6, floor=0.5, seed=0)
+    ordered = rows[telling_order(rows, S, 0.4)]
+    assert sorted(map(tuple, ordered)) == sorted(map(tuple, rows))
+    for n in range(9):
+        told = [information(np.vstack([ordered[:n], row]), S, 0.4) for row in ordered[n:]]
+        assert told[0] >= max(told) - 1e-12
+
+
+def test_more_sweeps_tell_no_less():
+    S = covariance(12, 7)
+    told = [information(most_informative(S, 8, 3, 0.2, n), S, 0.2) for n in (0, 1, 30)]
+    assert told[0] <= told[1] <= told[2]
