@@ -72,7 +72,8 @@ def test_a_set_up_is_ended_at_once(run, config, stage, tmp_path, number, more, h
     assert len(ended.errors) == 1 or (more and held == "0" and not ended.errors)
     for error in ended.errors:
         assert "interrupted" in error
-        assert ("before anything had begun" in error) == (held != "2")
+        # the master may still be at its own set-up when a worker is held in its
+        assert "before anything had begun" in error or held == "2"
     assert list(tmp_path.glob("*.h5*")) == []
 
 
