@@ -39,7 +39,7 @@ def descents(size):
     from mpicode import codes, optimizers
     from mpicode.codes import light
     from mpicode.train.asynchronous.descents import Direct, Memory
-    from mpicode.train.asynchronous.light import light_messages
+    from mpicode.train.asynchronous.light import generation_of
 
     code = codes.make("lwpd", n_workers=N_WORKERS, n_segments=K)
     length = -(-size // K)
@@ -49,7 +49,7 @@ def descents(size):
         optimizer = optimizers.make(
             "gradient-descent", {"step_size": 1e-9}, n_parameters=K * length
         )
-        return np.zeros((K, length)), K * length, light_messages(code), optimizer, None, 1
+        return np.zeros((K, length)), K * length, generation_of(code).messages, optimizer, None, 1
 
     decoder = light.make("kaczmarz", rows=code.encoding.toarray(), length=length)
     return (

@@ -6,7 +6,7 @@ from scipy.optimize import minimize
 from mpicode import codes, optimizers, problems
 from mpicode.pool.delays import Delay
 from mpicode.train.asynchronous.descents import Direct
-from mpicode.train.asynchronous.light import light_messages
+from mpicode.train.asynchronous.light import generation_of
 
 N_FEATURES, N_ROWS, N_WORKERS = 12, 60, 6
 
@@ -93,4 +93,4 @@ def direct(rows, length, step_size, x, make=Direct):
     n, k = rows.shape
     code = codes.GradientCode(rows, np.zeros(n, dtype=int), n_workers=1, n_blocks=1, n_segments=k)
     optimizer = optimizers.make("gradient-descent", {"step_size": step_size}, n_parameters=x.size)
-    return make(x.reshape(k, length), x.size, light_messages(code), optimizer, None, 1)
+    return make(x.reshape(k, length), x.size, generation_of(code).messages, optimizer, None, 1)

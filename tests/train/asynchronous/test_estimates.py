@@ -10,7 +10,7 @@ from mpicode import codes, optimizers
 from mpicode.codes import light
 from mpicode.pool.delays import Delay
 from mpicode.train.asynchronous.descents import Memory
-from mpicode.train.asynchronous.light import light_messages
+from mpicode.train.asynchronous.light import generation_of
 
 from .small import N_FEATURES, N_WORKERS, Quadratic, delays, order_of
 
@@ -65,7 +65,7 @@ class TestMemory:
                     "gradient-descent", {"step_size": 1.0}, n_parameters=x.size
                 )
                 descent = Memory(
-                    x, x.size, light_messages(code), optimizer, None, 1,
+                    x, x.size, generation_of(code).messages, optimizer, None, 1,
                     decoder=decoder, jump=jump,
                 )  # fmt: skip
                 memory = {**descent.state(), "estimate": begun}
