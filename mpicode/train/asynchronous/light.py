@@ -45,6 +45,11 @@ class Generation(NamedTuple):
 
 def generation_of(code: GradientCode) -> Generation:
     """Return a code with its messages; `ConfigError` where one is no such product."""
+    return Generation(code, light_messages(code))
+
+
+def light_messages(code: GradientCode) -> list[Light]:
+    """Return the messages of a code; `ConfigError` where one is no such product."""
     if code.varies or code.encoding.dtype.kind == "c":
         kind = "change from iteration to iteration" if code.varies else "are complex"
         raise ConfigError(
@@ -52,7 +57,7 @@ def generation_of(code: GradientCode) -> Generation:
             "together"
         )
     parts = Parts(code)
-    return Generation(code, [_light(code, parts, number) for number in range(code.n_messages)])
+    return [_light(code, parts, message) for message in range(code.n_messages)]
 
 
 def _light(code: GradientCode, parts: Parts, message: int) -> Light:
