@@ -367,8 +367,9 @@ def wire(sizes, count, turns=15) -> int:
         mpirun = launch.find_mpirun()
         env = launch.environment_of_job(mpirun, os.environ)
         command = [mpirun.path, "-n", str(N_WORKERS + 1), "--map-by", ":OVERSUBSCRIBE"]
-        command += ["--bind-to", "none", sys.executable, sys.argv[0], "wire", "--sizes"]
-        os.execvpe(command[0], [*command, *map(str, sizes)], env)
+        command += ["--bind-to", "none", sys.executable, sys.argv[0], "wire"]
+        command += ["--count", str(count), "--sizes", *map(str, sizes)]
+        os.execvpe(command[0], command, env)
     from mpicode.pool import mpi
 
     comm = mpi.world()

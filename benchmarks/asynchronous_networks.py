@@ -47,6 +47,21 @@ LWPD = {"name": "lwpd", "n_segments": K}
 SCHEMES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, float]]] = {
     "synchronous": ({"name": "uncoded"}, {}, {"mlp": 0.5, "cnn": 0.2}),
     "lwpd, direct": (LWPD, {"mode": "direct"}, {"mlp": 0.3, "cnn": 0.2}),
+    "lwpd, direct, 2 a request": (
+        LWPD,
+        {"mode": "direct", "n_codewords": 2},
+        {"mlp": 0.2, "cnn": 0.1},
+    ),
+    "lwpd, direct, 4 a request": (
+        LWPD,
+        {"mode": "direct", "n_codewords": 4},
+        {"mlp": 0.1, "cnn": 0.1},
+    ),
+    "lwpd, direct, 8 a request": (
+        LWPD,
+        {"mode": "direct", "n_codewords": 8},
+        {"mlp": 0.05, "cnn": 0.05},
+    ),
     "lwpd, memory, own rows": (
         LWPD,
         {"mode": "memory", "rows": "fixed"},
@@ -102,7 +117,7 @@ def tables(options, model, scheme, stopped, seed, step_size) -> dict[str, Any]:
     with open_dataset(Path(data["path"])) as dataset:
         n_rows = dataset.n_samples * (1.0 - data.get("test_fraction", 0.0))
     iterations = round(options.passes * n_rows / (ROWS * WORKERS))
-    messages = iterations * WORKERS
+    messages = iterations * WORKERS * table.get("n_codewords", 1)
     per_row = max(1, messages // 20)  # a row may have a few more, of one sweep
     stops = np.random.default_rng([seed, 1]).permutation(WORKERS)[:stopped].tolist()
     at = messages // 50
@@ -149,14 +164,16 @@ def trained(options, folder, model, scheme, stopped, seed, step_size) -> dict[st
     n_segments = made["code"].get("n_segments", 1)
     dropped = messages["outcome"] == Outcome.STALE_DROPPED
     used = len(messages) - dropped.sum()
-    rows = ROWS * used if made["asynchronous"] else len(losses) * ROWS * WORKERS
-    ages = messages["round"][~dropped] if made["asynchronous"] else np.zeros(1)
+    asynchronous = made["asynchronous"]
+    together = asynchronous.get("n_codewords", 1)  # messages of the same rows
+    rows = ROWS * used / together if asynchronous else len(losses) * ROWS * WORKERS
+    ages = messages["round"][~dropped] if asynchronous else np.zeros(1)
     return {
         "accuracy": 100 * columns["test_accuracy"][-1],
         "test_loss": columns["test_loss"][-1],
         "loss": losses[-max(1, len(losses) // 20) :].mean(),
         "rows": rows,
-        "gradients": rows / n_segments,
+        "gradients": rows * together / n_segments,
         "age": np.median(ages),
         "oldest": ages.max(),
         "dropped": dropped.mean(),
