@@ -70,7 +70,9 @@ class AsynchronousCheckpoint(CheckpointFile):
     variants: ClassVar[dict[str, dict[str, Any]]] = {
         "direct": _asynchronous("direct", "adam"),
         "updates": _asynchronous("direct", downlink="updates"),
+        "even": _asynchronous("direct", rows="fixed", even=True),
         "memory": _asynchronous("memory"),
+        "repacked": _asynchronous("memory", repack_every=4),
         "kalman": _asynchronous("memory", decoder="kalman"),
         "sega": _asynchronous("sega"),
         "round": _asynchronous("round", decoder="ortho"),

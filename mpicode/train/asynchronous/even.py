@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ...codes.light import Stepper
 from .descents import Direct
+from .kept import counts, numbers
 
 # A step is at most so many times as long as the message's steps must be on average.
 _LONGEST = 2.0
@@ -62,6 +63,6 @@ class Even(Direct):
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state`."""
         super().restore(state)
-        self._counts[:] = state["counts"]
-        self._given[:] = state["given"]
+        self._counts[:] = counts(state, "counts", self._counts.shape)
+        self._given[:] = numbers(state, "given", self._given.shape)
         self._n_taken = int(self._counts.sum())

@@ -33,6 +33,16 @@ def numbers(state: Mapping[str, Any], key: str, shape: tuple[int, ...]) -> NDArr
     return found
 
 
+def counts(state: Mapping[str, Any], key: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return an array of numbers of things; `DataError` where it is none of this shape."""
+    found = np.asarray(state.get(key))
+    if found.shape != shape or found.dtype.kind not in "iu" or (found < 0).any():
+        raise DataError(
+            f"checkpoint: asynchronous.{key} is {_told(found)}, wants counts {shape}, none negative"
+        )
+    return found
+
+
 def _told(value: NDArray[Any]) -> str:
     if value.dtype == object:
         return "missing"
