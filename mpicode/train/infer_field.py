@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..codes.data import field
 from ..codes.data.field_bounds import Bounds, rounded
-from ..codes.data.field_numbers import FieldNumbers, Form, Numbers
+from ..codes.data.field_numbers import FieldNumbers, Form, Numbers, Written
 from ..datasets import Dataset
 from ..errors import ConfigError, DataError
 from ..problems import Problem
@@ -27,7 +27,7 @@ _LABEL_BITS = 0
 
 
 @dataclass(frozen=True)
-class FieldFunction:
+class FieldFunction(Written):
     """A polynomial of parameters and rows, for rows that are residues.
 
     polynomial : of the parameters and `Numbers`
@@ -37,16 +37,6 @@ class FieldFunction:
     polynomial: Callable[[Array, Any], Any]
     form: Form
     name: str
-
-    @property
-    def prime(self) -> int:
-        """Of the field."""
-        return self.form.prime
-
-    @property
-    def data_bits(self) -> int:
-        """Of fraction that rows have."""
-        return self.form.data_bits
 
     @property
     def label_bits(self) -> int:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ...errors import ConfigError, DataError
 from .field import Residues, check_prime, check_room, lift, quantise
 from .field_bounds import Bounds
-from .field_numbers import FieldNumbers, Form, Numbers
+from .field_numbers import FieldNumbers, Form, Numbers, Written
 
 Float = npt.NDArray[np.floating]
 Slope = Callable[[Any, Any], Any]
@@ -28,7 +28,7 @@ def squared(z: Any, y: Any) -> Any:
     return z - y
 
 
-class FieldGradient:
+class FieldGradient(Written):
     """Sum over rows of the gradient of a loss of ``<x, w>`` and y, in integers modulo a prime.
 
     slope             : derivative of a row's loss in z = <x, w>, a polynomial in z and y
@@ -69,16 +69,6 @@ class FieldGradient:
                 f"problem.name: its slope fails on residues with {type(error).__name__}: {error}; "
                 "wants + - * alone"
             ) from error
-
-    @property
-    def prime(self) -> int:
-        """Of the field."""
-        return self.form.prime
-
-    @property
-    def data_bits(self) -> int:
-        """Of fraction, for the features."""
-        return self.form.data_bits
 
     @property
     def label_bits(self) -> int:

@@ -34,6 +34,22 @@ class Form(NamedTuple):
     parameter_bits: int
 
 
+class Written:
+    """What is computed of numbers that are written in a ``form``."""
+
+    form: Form
+
+    @property
+    def prime(self) -> int:
+        """Of the field."""
+        return self.form.prime
+
+    @property
+    def data_bits(self) -> int:
+        """Of fraction, for the rows."""
+        return self.form.data_bits
+
+
 class Numbers(ABC):
     """An array of numbers with ``bits`` bits of fraction; ``arrays`` are what they are kept in."""
 
