@@ -520,3 +520,15 @@ def test_a_number_of_thousands_of_digits_is_one_line():
 def test_what_is_no_path_is_named(tables, table):
     with pytest.raises(ConfigError, match=rf"^{table}\.path: 'a\\x00b' is no path"):
         Config.from_dict(tables(**{table: {"path": "a\0b"}}))
+
+
+@pytest.mark.parametrize("key", ["n_workers", "seed"])
+def test_what_all_parts_share_is_no_key_of_the_code(key):
+    tables = {
+        "data": {"path": "data.h5"},
+        "problem": {"name": "softmax"},
+        "optimizer": {"name": "gradient-descent", "step_size": 0.1},
+        "code": {"name": "cyclic", key: 4},
+    }
+    with pytest.raises(ConfigError, match=rf"^code\.{key}: no such key; run\.{key} holds"):
+        Config.from_dict(tables)

@@ -97,6 +97,9 @@ class Config:
         config = cls(**records)
         if config.run.record_every is not None and config.asynchronous.mode in (None, "round"):
             raise ConfigError("run.record_every: belongs to an asynchronous run, not one in rounds")
+        for key in ("n_workers", "seed"):
+            if key in config.code.parameters:
+                raise ConfigError(f"code.{key}: no such key; run.{key} holds for the code, too")
         return config._resolved(Path(folder))
 
     def to_dict(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import struct
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -148,6 +149,32 @@ def test_sparse_npz(tmp_path, load):
     np.savez(tmp_path / "S.npz", **(parts | {"data": X.data[:-1]}))
     with pytest.raises(DataError, match=r"S\.npz: data has 479 entries, indptr says 480"):
         load(tmp_path / "S.npz", tmp_path / "y.npy")
+    np.savez(tmp_path / "D.npz", **(parts | {"shape": np.array([80, 30, 2])}))
+    with pytest.raises(DataError, match=r"D\.npz: shape has shape \(3,\), not that of a matrix's"):
+        load(tmp_path / "D.npz", tmp_path / "y.npy")
+
+
+def test_damaged_members_of_a_zip_archive(tmp_path, load):
+    X = sparse.random_array((8, 3), density=0.5, rng=np.random.default_rng(1), format="csr")
+    np.save(tmp_path / "y.npy", np.arange(8) % 2)
+    sparse.save_npz(tmp_path / "X.npz", X, compressed=False)
+    with zipfile.ZipFile(tmp_path / "X.npz") as whole:
+        members = {name: whole.read(name) for name in whole.namelist()}
+    with zipfile.ZipFile(tmp_path / "F.npz", "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, b"no array" if name == "format.npy" else data)
+    with pytest.raises(DataError, match=r"F\.npz: format is no array as scipy saves it"):
+        load(tmp_path / "F.npz", tmp_path / "y.npy")
+    # bit 0 of the flags in each local header and in the directory: encrypted
+    data = bytearray((tmp_path / "X.npz").read_bytes())
+    for begin, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        place = data.find(begin)
+        while place >= 0:
+            data[place + at] |= 1
+            place = data.find(begin, place + 1)
+    (tmp_path / "E.npz").write_bytes(data)
+    with pytest.raises(DataError, match=r"E\.npz: cannot be read: .*encrypted"):
+        load(tmp_path / "E.npz", tmp_path / "y.npy")
 
 
 def test_bad_npy_and_npz(tmp_path, load):

@@ -26,6 +26,8 @@ Array = npt.NDArray[Any]
 
 # What numpy raises on a damaged header or member, beside what `naming` knows.
 _NO_ARRAYS = (ValueError, TokenError, RecursionError, MemoryError, KeyError)
+# What scipy saves of a matrix beside its entries: kinds of dtype, and dimensions.
+_SMALL = {"format": ("SU", 0), "shape": ("iu", 1), "indptr": ("iu", 1)}
 
 
 def _header(stream: BinaryIO, name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -121,15 +123,22 @@ class CsrSource(Source):
 
     def __init__(self, path: Path, y: StreamArray, labels: Labels) -> None:
         self.path, self.y, self.labels = path, y, labels
-        small = {}
+        small: dict[str, Array] = {}
         with naming(path):
             try:
                 with np.load(path, allow_pickle=False) as archive:
-                    for key in ("format", "shape", "indptr"):
+                    for key in _SMALL:
                         if key in archive:
                             small[key] = archive[key]
             except _NO_ARRAYS as error:
                 raise DataError(f"{path}: not a sparse matrix of scipy: {error}") from error
+        for key, found in small.items():
+            kinds, ndim = _SMALL[key]
+            # a member that does not begin like an array comes as its bytes
+            if not isinstance(found, np.ndarray) or found.dtype.kind not in kinds:
+                raise DataError(f"{path}: {key} is no array as scipy saves it")
+            if found.ndim != ndim or (key == "shape" and found.size != 2):
+                raise DataError(f"{path}: {key} has shape {found.shape}, not that of a matrix's")
         kind = small.get("format", np.array(b"csr")).item()
         if kind not in (b"csr", "csr"):
             raise DataError(

@@ -33,7 +33,7 @@ def naming(path: Path) -> Iterator[None]:
         raise DataError(f"{path}: damaged: {error}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is not UTF-8 text: {error.reason}") from error
-    except (OSError, csv.Error, NotImplementedError) as error:
+    except (OSError, csv.Error, RuntimeError) as error:  # the last of zipfile: encrypted, unknown
         raise DataError(f"{path}: cannot be read: {error}") from error
 
 

@@ -182,7 +182,7 @@ def check_repacking(setup: Setup) -> None:
     if rank < k:
         raise ConfigError(
             f"asynchronous.repack_every: the first {k} rows of {code.variant!r}, which stay, "
-            f"determine {rank} of {k} segments; wants another code.variant or code.seed"
+            f"determine {rank} of {k} segments; wants another code.variant or run.seed"
         )
     if table.even:
         raise ConfigError(
