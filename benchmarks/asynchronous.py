@@ -171,25 +171,28 @@ class Answering:
     load = 1.0
 
     def __init__(self, comm, n_asked, n_answered, length):
+        from mpicode.pool import Kind
+
         self.comm, self.x = comm, np.zeros(n_asked)
         self.answer_length, self.dtype = length + 1, np.dtype(np.float64)
         self.answer = np.ones(n_answered)
-        self.filled = False
+        self.update = int(Kind.UPDATE)  # once: what is looked up per message would count
 
     def compute(self, request, message, out):
+        if request.kind == self.update:
+            out[:] = 1e-3
+            self.bare()
+        return ()
+
+    def bare(self):
+        """Answer the bare loop until it ends."""
         from mpi4py import MPI
 
-        from mpicode.pool import Kind
-
-        if not self.filled:
-            out[:] = 1e-3
-            self.filled = True
-        while request.kind == Kind.UPDATE:
+        while True:
             MPI.Request.Waitall([self.comm.Irecv([self.x, MPI.DOUBLE], 0, 1)])
             if self.x[0] < 0:
                 break
             MPI.Request.Waitall([self.comm.Isend([self.answer, MPI.DOUBLE], 0, 2)])
-        return ()
 
 
 def bare(comm, n_asked, n_answered, count) -> float:

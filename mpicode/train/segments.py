@@ -22,7 +22,8 @@ class Segments:
 
     dtype  : of the parameters on the workers, float32 or float64; messages of a complex code are
              complex128 whatever it is
-    layout : (n_parameters,) a permutation, as `Problem.layout` gives it; None: their own order
+    layout : (n_parameters,) a permutation, as `Problem.layout` gives it; None: their own order,
+             so that nothing is copied
     sliced : the order is that of `Problem.slices`, so that segments can be mixed by the problem
     """
 
@@ -41,7 +42,8 @@ class Segments:
         self.padded_length = code.n_segments * self.length
         self.is_complex = code.encoding.dtype.kind == "c"
         self.dtype: np.dtype[Any] = np.dtype(np.complex128 if self.is_complex else dtype)
-        self.layout = layout
+        in_order = layout is None or np.array_equal(layout, np.arange(n_parameters))
+        self.layout = None if in_order else layout
         self.sliced = sliced
         self._whole = np.empty(n_parameters)
 

@@ -59,7 +59,7 @@ class MPIWorker:
         self._frame = wire.Frame(self._inbox, payload_length, dtype)
         self._worker, self._n_workers = comm.rank - 1, comm.size - 1
         # a full request as payload and numbers, once there was one
-        self._split: tuple[NDArray[Any], NDArray[np.int32]] | None = None
+        self._split: tuple[NDArray[Any], memoryview] | None = None
         notices = wire.new_buffer(wire.message_bytes(0, dtype))
         self._notices = wire.Frame(notices, 0, dtype)
         self._answer = comm.Send_init((buffer[:answer_bytes], MPI.BYTE), 0, ANSWER)
@@ -197,11 +197,13 @@ class MPIWorker:
         """Return the payload of the request that has come, and the message it wants of us."""
         split = self._split
         if split is None or self._frame.n_bytes != self._frame.full_bytes:
-            split = wire.split_numbers(wire.payload(self._inbox, length, dtype), self._n_workers)
+            whole = wire.payload(self._inbox, length, dtype)
+            values, numbers = wire.split_numbers(whole, self._n_workers)
+            split = values, memoryview(numbers)
             if self._frame.n_bytes == self._frame.full_bytes:
                 self._split = split
-        values, numbers = split
-        return values, int(numbers[self._worker])
+        values, own = split
+        return values, own[self._worker]
 
     def _prepared(self) -> Request:
         """Return the word that the job is done, whatever came of it."""

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from ..setup import Setup
 
 
+# As many numbers as are put in their places in the time that one copy takes to be called.
+_SHORT_RUN = 300
+
+
 class Order:
     """Parameters in their own order, (n_parameters,), and in that of the segments they are cut in.
 
@@ -34,6 +38,7 @@ class Order:
         self.n_parameters = segments.n_parameters
         self.layout = segments.layout
         self._shape = segments.n_segments, segments.length
+        self._runs = [] if self.layout is None else _runs(self.layout)
 
     def cut(self, own: NDArray[Any]) -> Matrix:
         """Return them as segments."""
@@ -49,9 +54,23 @@ class Order:
         """Write parameters in the order of the segments into ``out`` in their own."""
         if self.layout is None:
             out[:] = flat
+        elif len(self._runs) * _SHORT_RUN < self.n_parameters:
+            for theirs, own in self._runs:
+                out[own] = flat[theirs]
         else:
             out[self.layout] = flat
         return out
+
+
+def _runs(layout: NDArray[np.integer[Any]]) -> list[tuple[slice, slice]]:
+    """Return where numbers stay side by side: their places in this order, and in their own."""
+    starts = np.flatnonzero(np.diff(layout, prepend=-2) != 1)
+    stops = np.append(starts[1:], layout.size)
+    begins = layout[starts]
+    return [
+        (slice(start, stop), slice(begin, begin + stop - start))
+        for start, stop, begin in zip(starts.tolist(), stops.tolist(), begins.tolist(), strict=True)
+    ]
 
 
 def descent_for(

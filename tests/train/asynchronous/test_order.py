@@ -13,11 +13,14 @@ K = 4
 @pytest.mark.parametrize("k", [1, K, 1000])
 @pytest.mark.parametrize(
     "sizes",
-    [(9, [3], 2), (9, [K], 3), (9, [11], 3), (8, [8], 4), (5, [], 1), (1, [1], 2)],
+    [(9, [3], 2), (9, [K], 3), (9, [11], 3), (8, [8], 4), (5, [], 1), (1, [1], 2), (300, [64], 5)],
     ids=str,
 )
 def test_cutting_and_joining_gives_the_same_bits_and_padding_is_0(sizes, k):
-    """Layers with fewer outputs than segments, as many, more; fewer parameters than segments."""
+    """Layers with fewer outputs than segments, as many, more; fewer parameters than segments.
+
+    The last has numbers that stay side by side, and is joined run by run for ``K`` segments.
+    """
     n_features, hidden, n_outputs = sizes
     problem = problems.make(
         "mlp",

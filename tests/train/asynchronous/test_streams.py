@@ -12,7 +12,7 @@ from mpicode.pool.virtual import VirtualMaster
 from mpicode.problems import Rows
 from mpicode.results import read_run
 from mpicode.train.asynchronous.descents import Descent
-from mpicode.train.asynchronous.parameters import descent_for
+from mpicode.train.asynchronous.parameters import Order, descent_for
 from mpicode.train.setup import build
 
 STEPS = {"direct": 0.5, "memory": 0.05, "sega": 0.02}
@@ -57,9 +57,8 @@ def filtered(tables, used):
         descent = descent_for(setup, x, setup.optimizer())
         for message, codeword, age in used:
             descent.take(message, codeword, age)
-        own = np.empty(setup.problem.n_parameters)
-        own[setup.segments.layout] = x.reshape(-1)[: own.size]
-        return own
+        order = Order(setup.segments)
+        return order.join(order.flat(x), np.empty(setup.problem.n_parameters))
     finally:
         setup.close()
 
