@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from ..config import Checkpoint
 from ..pool import WorkerPool
 from ..problems import Problem, Rows
+from ..problems.base import Number
+from ..problems.passed import Passed
 from .checkpoints import Due, State
 from .common import Common
 from .loop import Strategy
@@ -35,6 +37,25 @@ class Paced:
     ) -> float:
         """Do what the problem does, or nothing."""
         return self._problem.gradient(x, rows, weights, out) if self.computing else 0.0
+
+    def coded_gradient(
+        self,
+        x: NDArray[Any],
+        rows: Rows,
+        weights: NDArray[Any],
+        direction: NDArray[Any],
+        out: NDArray[Any],
+        mixed: Any = None,
+        passed: Passed[Any] | None = None,
+    ) -> Number:
+        """Do what the problem does, or nothing.
+
+        What is kept for further messages is made all the same: whether there is room for it says
+        what they cost.
+        """
+        if not self.computing and passed is None:
+            return 0.0
+        return self._problem.coded_gradient(x, rows, weights, direction, out, mixed, passed)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._problem, name)

@@ -8,6 +8,7 @@ import pytest
 
 import mpicode
 from mpicode.errors import ConfigError, DataError
+from mpicode.problems.layered import LayeredProblem
 from mpicode.results import read_checkpoint, read_run
 from mpicode.results.checkpoint import front, to_bytes
 
@@ -65,6 +66,31 @@ def test_a_run_that_was_ended_goes_on_bit_by_bit(config, tmp_path, mode, changes
         np.testing.assert_array_equal(again.history[name], whole.history[name])
     ours, theirs = (read_run(tmp_path / f"{name}.h5") for name in ("broken", "whole"))
     np.testing.assert_array_equal(ours.messages, theirs.messages)
+
+
+@pytest.mark.parametrize("mode", ["memory", "round"])
+def test_light_messages_before_the_checkpoint_are_not_computed_again(
+    config, tmp_path, monkeypatch, mode
+):
+    def job(name, iterations):
+        output = {"path": str(tmp_path / f"{name}.h5")}
+        run = {"iterations": iterations, "batch_size": 600}
+        return config(mode, output=output, run=run, checkpoint={"every": 1})
+
+    computed = []
+    whole = LayeredProblem.coded_gradient
+
+    def counted(self, *arguments, **more):
+        computed.append(1)
+        return whole(self, *arguments, **more)
+
+    monkeypatch.setattr(LayeredProblem, "coded_gradient", counted)
+    mpicode.run(job("whole", 12))
+    n_whole = len(computed)
+    mpicode.run(job("short", 10))
+    computed.clear()
+    mpicode.run(job("short", 12), resume=True)
+    assert 0 < len(computed) < n_whole * 4 / 12
 
 
 def fail(seen):
