@@ -30,10 +30,12 @@ _STATES = (
     _State("answer used", "#009E73", (Outcome.USED,)),
     _State("late answer used", "#56B4E9", (Outcome.STALE_USED,)),
     _State("in time, not needed", "#0072B2", (Outcome.DUPLICATE,)),
-    _State("late, ignored", "#D55E00", (Outcome.STALE_DROPPED, UNANSWERED)),
+    _State("late, ignored", "#D55E00", (Outcome.STALE_DROPPED,)),
     _State("late, withdrawn", "#CC79A7", (Outcome.DROPPED,)),
+    _State("never answered", "#E69F00", (UNANSWERED,)),
     _State("corrupt", "#000000", (Outcome.CORRUPT,)),
 )
+_UNUSED = Outcome.STALE_DROPPED, Outcome.DROPPED, UNANSWERED
 _IDLE = "#F2F2F2"
 _LOST: dict[str, Any] = {
     "facecolor": "white",
@@ -69,9 +71,9 @@ def timeline(label: str, run: RunData) -> Figure:
 
 
 def _busiest(busy: Intervals, n: int) -> int:
-    """Return the first of the ``_CLOSE`` iterations in which most answers were late or ignored."""
-    ignored = np.isin(busy.outcome, _STATES[3].outcomes + _STATES[4].outcomes)
-    count = np.bincount(busy.iteration[ignored], minlength=n)
+    """Return the first of the ``_CLOSE`` iterations in which most answers were of no use."""
+    unused = np.isin(busy.outcome, _UNUSED)
+    count = np.bincount(busy.iteration[unused], minlength=n)
     inside = np.convolve(count, np.ones(_CLOSE, dtype=int), mode="valid")
     return int(np.argmax(inside))
 

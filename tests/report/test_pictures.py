@@ -70,6 +70,16 @@ def test_the_timeline_colours_say_what_became_of_each_answer(tmp_path):
         assert colours(outcome) & palette == {colour} - {"#000000"}
 
 
+def test_a_request_that_was_never_answered_is_not_drawn_as_a_late_answer(tmp_path):
+    with RunWriter(tmp_path / "run.h5", {}, 2) as writer:
+        for t in range(4):
+            writer.iteration({"started": t, "seconds": 1.0, "wait": 0.9, "loss": 1.0}, {})
+            writer.message(t, 0, 0, 0, t, t + 0.8, Outcome.USED)
+        writer.event(2, 2.5, 1, "lost", "")
+    drawn = _colours(draw({"x": read_run(tmp_path / "run.h5")}, tmp_path)[2])
+    assert drawn & {LATE, WITHDRAWN, "#E69F00"} == {"#E69F00"}
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path, write_run):
     write_run(tmp_path / "run.h5", n_iterations=3)
     (tmp_path / "file").write_text("")
