@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import sys
 
 import h5py
@@ -246,62 +244,3 @@ def test_numbers_that_cannot_be_are_found(coded):
     with h5py.File(folder / "coded.h5", "r+") as file:
         file["order"][17, 1] = 100
     assert "order names samples beyond 100" in check_coded(folder)[0]
-
-
-PROGRAM = """
-import argparse, resource, sys
-import h5py, numpy
-import mpicode.codes, mpicode.datasets.coded_info, mpicode.datasets.encode
-from mpicode.cli.data import add_parser
-parser = argparse.ArgumentParser()
-add_parser(parser.add_subparsers())
-words = sys.argv[2:]
-mpicode.datasets.encode.WINDOW_BYTES = 1 << 24
-# what the libraries take once they work
-numpy.linalg.eigh(numpy.eye(256))
-pages = int(open("/proc/self/statm").read().split()[0])
-limit = pages * resource.getpagesize() + int(sys.argv[1])
-resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-args = parser.parse_args(["data", *words])
-sys.exit(args.command(args))
-"""
-
-
-def run(room, *words):
-    return subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(room), *map(str, words)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-            "OMP_NUM_THREADS": "1",
-            "OPENBLAS_NUM_THREADS": "1",
-        },
-    )
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc and RLIMIT_AS")
-@pytest.mark.parametrize("order", ["none", "path"])
-def test_a_dataset_larger_than_memory(tmp_path, order):
-    path, folder = tmp_path / "a.h5", tmp_path / "c"
-    room = 100 << 20
-    n_rows = int(1.2 * room) // 4000
-    with DatasetWriter(path, Shape(n_rows, 1000, "float32"), Meta("binary", 2)) as writer:
-        X = np.ones((5000, 1000), np.float32)
-        for start in range(0, n_rows, 5000):
-            n = min(5000, n_rows - start)
-            writer.append(X[:n], np.arange(n) % 2)
-    assert path.stat().st_size > 1.1 * room
-    words = ["encode", path, "-o", folder, "--code", "berrut", "--workers", 4]
-    words += ["--set", "n_blocks=4", "--order", order]
-    try:
-        done = run(room, *words)
-        assert done.returncode == 0, done.stderr
-        done = run(room, "check", folder)
-        assert done.returncode == 0, done.stderr
-        assert run(room // 8, *words, "--force").returncode != 0  # the limit is a limit
-    finally:
-        shutil.rmtree(tmp_path)

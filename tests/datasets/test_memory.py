@@ -1,4 +1,4 @@
-"""Files larger than what the process may hold are imported, checked and read all the same."""
+"""Files larger than what the process may hold are imported, checked and encoded all the same."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import sys
 import numpy as np
 import pytest
 
+from mpicode.datasets import DatasetWriter, Meta, Shape
+
 # The limit is on what is added to the size the process has once the libraries are loaded.
 PROGRAM = """
 import argparse, resource, sys
@@ -18,7 +20,8 @@ import mpicode.datasets.check, mpicode.datasets.convert
 from mpicode.cli.data import add_parser
 parser = argparse.ArgumentParser()
 add_parser(parser.add_subparsers())
-words = sys.argv[2:]
+words = sys.argv[3:]
+exec(sys.argv[2])
 pages = int(open("/proc/self/statm").read().split()[0])
 limit = pages * resource.getpagesize() + int(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
@@ -27,9 +30,18 @@ sys.exit(args.command(args))
 """
 
 
-def run(room, *words):
+# Small windows, and what the libraries take once they work.
+ENCODING = """
+import mpicode.codes, mpicode.datasets.coded_info, mpicode.datasets.encode
+mpicode.datasets.encode.WINDOW_BYTES = 1 << 24
+numpy.linalg.eigh(numpy.eye(256))
+"""
+
+
+def run(room, *words, first=""):
+    """Run ``mpicode data`` with so many bytes beside what it takes after ``first``."""
     return subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(room), *map(str, words)],
+        [sys.executable, "-c", PROGRAM, str(room), first, *map(str, words)],
         capture_output=True,
         text=True,
         timeout=120,
@@ -38,6 +50,7 @@ def run(room, *words):
             **os.environ,
             "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
             "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
         },
     )
 
@@ -96,3 +109,26 @@ def test_text_larger_than_memory(tmp_path, kind):
     assert path.stat().st_size > ROOM
     done = run(ROOM, "import", path, "-o", out, *words)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc and RLIMIT_AS")
+@pytest.mark.parametrize("order", ["none", "path"])
+def test_a_dataset_larger_than_memory_is_encoded(tmp_path, order):
+    path, folder = tmp_path / "a.h5", tmp_path / "c"
+    room = 100 << 20
+    n_rows = int(1.2 * room) // 4000
+    with DatasetWriter(path, Shape(n_rows, 1000, "float32"), Meta("binary", 2)) as writer:
+        X = np.ones((5000, 1000), np.float32)
+        for start in range(0, n_rows, 5000):
+            n = min(5000, n_rows - start)
+            writer.append(X[:n], np.arange(n) % 2)
+    assert path.stat().st_size > 1.1 * room
+    words = ["encode", path, "-o", folder, "--code", "berrut", "--workers", 4]
+    words += ["--set", "n_blocks=4", "--order", order]
+    done = run(room, *words, first=ENCODING)
+    assert done.returncode == 0, done.stderr
+    done = run(room, "check", folder, first=ENCODING)
+    assert done.returncode == 0, done.stderr
+    # the limit is a limit
+    assert run(room // 8, *words, "--force", first=ENCODING).returncode != 0
