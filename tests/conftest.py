@@ -14,6 +14,14 @@ import pytest
 from mpicode.datasets import DatasetWriter, Meta, Shape
 
 DIGITS = Path(__file__).parents[1] / "data" / "digits.h5"
+_MPI = Path(__file__).parent / "mpi"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Make two lanes for ``-n 2 --dist loadgroup``: of two MPI jobs at once, each is far slower."""
+    for item in items:
+        lane = "mpi" if _MPI in item.path.parents else "rest"
+        item.add_marker(pytest.mark.xdist_group(lane))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -2,9 +2,11 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from pathlib import Path
@@ -153,6 +155,8 @@ def starter(folder):
     except ConfigError as error:
         pytest.skip(str(error))
     jobs = []
+    # an mpirun that ends takes away the folder in which another one is about to begin
+    place = tempfile.mkdtemp(prefix="mpicode-")
 
     def start(*arguments, ranks=None, seconds=SECONDS, environment=None):
         """Start ``python ARGUMENTS``, on ``ranks`` ranks where that is given.
@@ -160,7 +164,9 @@ def starter(folder):
         ``ranks`` may be a list of pairs (number of ranks, arguments they have beside the others').
         """
         command = [sys.executable, "-u", *arguments]
+        env = _environment(mpirun)
         if ranks is not None:
+            env["PRTE_MCA_prte_local_tmpdir_base"] = place
             groups = [(ranks, ())] if isinstance(ranks, int) else ranks
             line = launch.command_line(
                 mpirun, groups[0][0], (), python=sys.executable, slots=0, allocated=False
@@ -169,7 +175,7 @@ def starter(folder):
             command = [*line, *command, *groups[0][1]]
             for number, more in groups[1:]:
                 command += [":", "-n", number, sys.executable, "-u", *arguments, *more]
-        job = Job(command, folder, seconds, _environment(mpirun) | (environment or {}))
+        job = Job(command, folder, seconds, env | (environment or {}))
         jobs.append(job)
         return job
 
@@ -178,3 +184,4 @@ def starter(folder):
     finally:
         for job in jobs:
             job.kill()
+        shutil.rmtree(place, ignore_errors=True)
