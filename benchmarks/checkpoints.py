@@ -23,6 +23,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from racing import spread
 from ranks import is_rank
 
 RUNS = ("none", "checkpoints", "again")
@@ -141,11 +142,6 @@ def measure(options):
     return [json.loads(text) for text in done.stdout.splitlines()]
 
 
-def spread(values, factor: float = 1.0, digits: int = 3) -> str:
-    low, middle, high = factor * np.percentile(values, [25, 50, 75])
-    return f"{middle:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
-
-
 def interval(ratios) -> str:
     """Return the 95 % interval of the median, by resampling."""
     rng = np.random.default_rng(0)
@@ -164,19 +160,19 @@ def report(told, options) -> None:
         for name in ("held_up", "loop", "thread")
     )
     whole = sum(entry["whole"] for entry in with_some)
-    print(f"time per iteration without: {spread(seconds['none'], 1e3, 2)} ms")
+    print(f"time per iteration without: {spread(1e3 * seconds['none'])} ms")
     for kind, name in (("again", "without / without   "), ("checkpoints", "checkpoints / without")):
         ratios = seconds[kind] / seconds["none"]
-        print(f"{name} {spread(ratios)}, median within {interval(ratios)} (95 %)")
+        print(f"{name} {spread(ratios, 3)}, median within {interval(ratios)} (95 %)")
     both = (seconds["none"] + seconds["again"]) / 2
-    print(f"against the mean of both {spread(seconds['checkpoints'] / both)}")
+    print(f"against the mean of both {spread(seconds['checkpoints'] / both, 3)}")
     print(
         f"{len(held_up)} checkpoints in {whole:.0f} s; each holds up the loop by "
-        f"{spread(held_up, 1e3, 2)} ms, {100 * held_up.sum() / whole:.2f} % of the time"
+        f"{spread(1e3 * held_up)} ms, {100 * held_up.sum() / whole:.2f} % of the time"
     )
     print(
-        f"processor time per checkpoint: loop {spread(loop, 1e3, 2)} ms, "
-        f"thread {spread(thread, 1e3, 2)} ms"
+        f"processor time per checkpoint: loop {spread(1e3 * loop)} ms, "
+        f"thread {spread(1e3 * thread)} ms"
     )
 
 

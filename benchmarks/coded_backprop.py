@@ -26,6 +26,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
 
 import numpy as np  # noqa: E402
+from racing import race, spread  # noqa: E402
 
 from mpicode import problems  # noqa: E402
 from mpicode.datasets import open_dataset  # noqa: E402
@@ -34,25 +35,6 @@ from mpicode.problems.passed import Passed  # noqa: E402
 
 DATA = Path(__file__).parents[1] / "data" / "fashion-mnist-10k.h5"
 SEGMENTS = (4, 8, 16)
-
-
-def race(contestants: dict[str, Callable[[], object]], repeats: int) -> dict[str, np.ndarray]:
-    """Seconds of each contestant in each repeat."""
-    seconds = {name: np.empty(repeats) for name in contestants}
-    names = list(contestants)
-    for call in contestants.values():
-        call()
-    for repeat in range(repeats):
-        for name in names[repeat % len(names) :] + names[: repeat % len(names)]:
-            began = time.process_time()
-            contestants[name]()
-            seconds[name][repeat] = time.process_time() - began
-    return seconds
-
-
-def spread(values: np.ndarray) -> str:
-    low, middle, high = np.percentile(values, [25, 50, 75])
-    return f"{middle:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def direction_of(k: int) -> np.ndarray:
@@ -86,23 +68,22 @@ def show(name: str, problem: problems.Problem, rows: Rows, repeats: int) -> None
         contestants[f"{k} next"] = lambda a=a, out=out, mixed=mixed, passed=passed: (
             problem.coded_gradient(x, rows, weights, a, out, mixed, passed)
         )
-    seconds = race(contestants, repeats)
+    seconds = race(contestants, repeats, time.process_time)
     base, forward = seconds["gradient"], np.median(seconds["loss"])
     print(f"\n{name}, {problem.n_parameters} parameters, {len(rows.y)} rows")
     print(
         f"  gradient {1e3 * np.median(base):.2f} ms, of which the way forward {1e3 * forward:.2f}"
     )
-    print(f"  noise {spread(seconds['again'] / base)}")
+    print(f"  noise {spread(seconds['again'] / base, 3)}")
     heads = f"{'whole call / gradient':>32}{'behind the forward way':>32}{'1/k':>8}{'charged':>9}"
     print(f"  {'k':>4}{heads}")
     for k in SEGMENTS:
         way, mix = problem.coded_costs(k)
         for kind, charged in (("made", way + mix), ("anew", way + mix), ("next", mix)):
             mine = seconds[f"{k} {kind}"]
-            behind = "" if kind == "next" else spread((mine - forward) / (base - forward))
-            print(
-                f"  {k:>4} {kind}{spread(mine / base):>27}{behind:>32}{1 / k:>8.3f}{charged:>9.3f}"
-            )
+            behind = "" if kind == "next" else spread((mine - forward) / (base - forward), 3)
+            whole = spread(mine / base, 3)
+            print(f"  {k:>4} {kind}{whole:>27}{behind:>32}{1 / k:>8.3f}{charged:>9.3f}")
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
 
 import numpy as np  # noqa: E402
+from racing import spread  # noqa: E402
 
 from mpicode import codes  # noqa: E402
 
@@ -38,11 +39,6 @@ BATCH = 10
 # Above so many workers a repeat has one set, and there are few repeats.
 LARGE = 500
 FEW = 3
-
-
-def spread(values, digits=1):
-    low, middle, high = np.percentile(values, [25, 50, 75])
-    return f"{middle:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def race(code, share, repeats, batch, rng):
@@ -95,12 +91,12 @@ def main():
             times, differ = race(code, share, repeats, batch, rng)
             mine = times["solve"]
             print(
-                f"  missing {share:4.0%}  solve {spread(1e6 * mine)} us    "
-                f"lstsq / solve {spread(times['lstsq'] / mine)}    "
-                f"zeros / solve {spread(times['zeros'] / mine)}\n"
-                f"    solve / cholesky {spread(mine / times['cholesky'], 2)}    "
-                f"decode / solve {spread(times['decode'] / mine)}    "
-                f"noise {spread(times['again'] / mine, 2)}    differ {differ:.0e}",
+                f"  missing {share:4.0%}  solve {spread(1e6 * mine, 1)} us    "
+                f"lstsq / solve {spread(times['lstsq'] / mine, 1)}    "
+                f"zeros / solve {spread(times['zeros'] / mine, 1)}\n"
+                f"    solve / cholesky {spread(mine / times['cholesky'])}    "
+                f"decode / solve {spread(times['decode'] / mine, 1)}    "
+                f"noise {spread(times['again'] / mine)}    differ {differ:.0e}",
                 flush=True,
             )
 

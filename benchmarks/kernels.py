@@ -12,7 +12,6 @@ the line "noise" is combine against itself.
 
 import argparse
 import os
-import time
 
 # For a fair race BLAS must choose its own kernels and take as many threads as combine. It looks
 # when numpy is loaded.
@@ -23,30 +22,11 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import numpy as np  # noqa: E402
 import threadpoolctl  # noqa: E402
+from racing import race, spread  # noqa: E402
 from scipy import sparse  # noqa: E402
 
 from mpicode import kernels  # noqa: E402
 from mpicode.kernels import plain  # noqa: E402
-
-
-def race(contestants, repeats):
-    """Seconds of each contestant in each repeat, (repeats,) arrays by name."""
-    seconds = {name: np.empty(repeats) for name in contestants}
-    names = list(contestants)
-    for name in names:
-        contestants[name]()
-    for repeat in range(repeats):
-        # Another one begins each time, so that nobody always follows the same neighbour.
-        for name in names[repeat % len(names) :] + names[: repeat % len(names)]:
-            begin = time.perf_counter()
-            contestants[name]()
-            seconds[name][repeat] = time.perf_counter() - begin
-    return seconds
-
-
-def spread(values, digits=2):
-    low, middle, high = np.percentile(values, [25, 50, 75])
-    return f"{middle:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def numpy_loop(coefficients, vectors, out):

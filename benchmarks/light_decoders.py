@@ -29,6 +29,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
 
 import numpy as np  # noqa: E402
+from racing import spread  # noqa: E402
 
 from mpicode import kernels  # noqa: E402
 from mpicode.codes import light  # noqa: E402
@@ -44,11 +45,6 @@ def rows_of(k: int) -> np.ndarray:
         support = rng.choice(k, WEIGHT, replace=False)
         rows[i, support] = rng.choice([-0.5, 0.5], WEIGHT)
     return rows
-
-
-def spread(values: np.ndarray) -> str:
-    low, middle, high = np.percentile(values, [25, 50, 75])
-    return f"{middle:7.2f} [{low:.2f}, {high:.2f}]"
 
 
 class Arrivals:

@@ -24,6 +24,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
 
 import numpy as np  # noqa: E402
+from racing import race, spread  # noqa: E402
 
 from mpicode import kernels  # noqa: E402
 
@@ -31,28 +32,9 @@ PRIMES = {"26 bits": 2**26 - 5, "31 bits": 2**31 - 1, "61 bits": kernels.MERSENN
 VECTORS = 9
 
 
-def race(contestants, repeats):
-    """Seconds of each contestant in each repeat, (repeats,) arrays by name."""
-    seconds = {name: np.empty(repeats) for name in contestants}
-    names = list(contestants)
-    for call in contestants.values():
-        call()
-    for repeat in range(repeats):
-        for name in names[repeat % len(names) :] + names[: repeat % len(names)]:
-            begin = time.thread_time()
-            contestants[name]()
-            seconds[name][repeat] = time.thread_time() - begin
-    return seconds
-
-
-def spread(values, digits=2):
-    low, middle, high = np.percentile(values, [25, 50, 75])
-    return f"{middle:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
-
-
 def show(title, contestants, repeats, scale):
     """Print the seconds of ours, and how many times as long each other one takes."""
-    seconds = race(contestants, repeats)
+    seconds = race(contestants, repeats, time.thread_time)
     mine = seconds["ours"]
     print(f"{title}\n  ours       {spread(1e3 * mine)} ms")
     for name, other in seconds.items():

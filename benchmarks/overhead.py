@@ -21,6 +21,7 @@ import sys
 import time
 
 import numpy as np
+from racing import spread
 
 LOOPS = ("bare", "again", "pool", "sum", "coded")
 BARE_ROUND = 1  # a request of this round tells a worker to run its end of the bare loop
@@ -167,11 +168,6 @@ def measure(comm, length, options):
     return {name: np.array(values) for name, values in seconds.items()}
 
 
-def quartiles(values):
-    low, middle, high = np.percentile(values, [25, 50, 75])
-    return f"{middle:.3f} [{low:.3f}, {high:.3f}]"
-
-
 def main() -> int:
     options = arguments()
     from mpicode import launch
@@ -193,10 +189,10 @@ def main() -> int:
         print(f"\n{length} parameters, {n} workers, {options.pairs} turns of each loop;")
         print("microseconds per iteration, median [quartiles]:")
         for name, values in seconds.items():
-            print(f"  {name:6s} {quartiles(1e6 * values)}")
+            print(f"  {name:6s} {spread(1e6 * values, 3)}")
         for name, base in (("again", "bare"), ("pool", "bare"), ("coded", "sum")):
-            ratio = quartiles(seconds[name] / seconds[base])
-            extra = quartiles(1e6 * (seconds[name] - seconds[base]) / n)
+            ratio = spread(seconds[name] / seconds[base], 3)
+            extra = spread(1e6 * (seconds[name] - seconds[base]) / n, 3)
             print(f"  {name} / {base}: {ratio}; more per worker: {extra} us", flush=True)
     return 0
 

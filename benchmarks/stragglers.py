@@ -23,6 +23,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from racing import spread
 from ranks import is_rank
 
 WORKERS = 8
@@ -129,11 +130,6 @@ def measure(options):
     return [json.loads(text) for text in done.stdout.splitlines()]
 
 
-def spread(values, unit=""):
-    low, middle, high = np.percentile(values, [25, 50, 75])
-    return f"{middle:.3f}{unit} [{low:.3f}, {high:.3f}]"
-
-
 def report_pairs(told, options) -> None:
     print(f"worker {SLOW} sleeps {options.delay} s per iteration; seconds per iteration:")
     for code in CODES:
@@ -142,9 +138,9 @@ def report_pairs(told, options) -> None:
             for delayed in (True, False)
         )
         print(f"  {code}")
-        print(f"    without {spread(without, ' s')}   with {spread(with_delay, ' s')}")
-        print(f"    with / without {spread(with_delay / without)}")
-        print(f"    with - without {spread(with_delay - without, ' s')}")
+        print(f"    without {spread(without, 3, ' s')}   with {spread(with_delay, 3, ' s')}")
+        print(f"    with / without {spread(with_delay / without, 3)}")
+        print(f"    with - without {spread(with_delay - without, 3, ' s')}")
 
 
 def report_stop(told, options) -> None:
