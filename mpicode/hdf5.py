@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,10 +46,10 @@ def reading(path: Path, what: str = "") -> Iterator[None]:
 
 def open_file(path: Path) -> h5py.File:
     """Open an HDF5 file to read, without a lock, so that many ranks can on any file system."""
-    if path.exists() and not path.is_file():
-        kind = "folder" if path.is_dir() else "device"
-        raise DataError(f"{path}: is a {kind}, not an HDF5 file")
     try:
+        if path.exists() and not path.is_file():
+            kind = "folder" if path.is_dir() else "device"
+            raise DataError(f"{path}: is a {kind}, not an HDF5 file")
         see_that_it_opens(path)
         return h5py.File(path, "r", locking=False)
     except FileNotFoundError:
@@ -56,6 +57,8 @@ def open_file(path: Path) -> h5py.File:
     except PermissionError:
         raise DataError(f"{path}: permission denied") from None
     except (OSError, RuntimeError, MemoryError) as error:
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            raise DataError(f"{path}: file name too long") from None
         raise DataError(f"{path}: not a whole HDF5 file: {reason(error)}") from error
 
 

@@ -113,7 +113,8 @@ def _run_once(
     folder = Path(tempfile.mkdtemp(prefix="mpicode-"))
     status = folder / "status"
     watch = Watch(status) if survive else None
-    # an mpirun that has to be killed, because a host is out of reach, removes nothing itself
+    # an mpirun that has to be killed, because a host is out of reach, removes nothing itself; and
+    # one that ends takes away the place where another one of ours is about to begin
     ours = {} if _PLACES & environment.keys() else {_PLACE: str(folder)}
     variables = {**environment, **ours, STATUS_VARIABLE: str(status)}
     job = _Job(command, variables, limits, watch)

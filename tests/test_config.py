@@ -522,6 +522,16 @@ def test_what_is_no_path_is_named(tables, table):
         Config.from_dict(tables(**{table: {"path": "a\0b"}}))
 
 
+@pytest.mark.parametrize("table", ["data", "output"])
+@pytest.mark.parametrize(
+    ("path", "what"),
+    [("a" * 300, "name of 300 bytes, none has more than 255"), ("a/" * 5000, "path of .* 4095")],
+)
+def test_a_path_that_is_too_long_is_one_line(tables, table, path, what):
+    with pytest.raises(ConfigError, match=rf"^{table}\.path: 'a.{{39}}'\.\.\. is a {what}$"):
+        Config.from_dict(tables(**{table: {"path": path}}))
+
+
 @pytest.mark.parametrize("key", ["n_workers", "seed"])
 def test_what_all_parts_share_is_no_key_of_the_code(key):
     tables = {

@@ -8,6 +8,7 @@ inside that function: ``mpicode --help`` loads none of them.
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import sys
@@ -15,9 +16,10 @@ import traceback
 from collections.abc import Sequence
 
 from .. import __version__
-from ..errors import GaveUp, MpicodeError, WorkerFailed
+from ..errors import DataError, GaveUp, MpicodeError, WorkerFailed
 
 _DEBUG = "MPICODE_DEBUG"
+_CLOSED = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM)
 
 COMMANDS = (
     "run",
@@ -68,6 +70,9 @@ def report_error(error: Exception) -> int:
     """Say what went wrong, in one line unless it is a bug, and return the exit code for it."""
     if isinstance(error, MemoryError):
         error = GaveUp(f"out of memory: {error}")
+    if isinstance(error, OSError) and error.errno in _CLOSED:
+        # said by any look at any path that was given: whether it is there, and what it is
+        error = DataError(f"{error.filename}: {os.strerror(error.errno).lower()}")
     if not isinstance(error, MpicodeError) or os.environ.get(_DEBUG) == "1":
         traceback.print_exception(error)
     if isinstance(error, MpicodeError):

@@ -9,6 +9,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..config.records import absolute
 from ..sweep import Sweep, numbered
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def with_output(config: Config, options: argparse.Namespace) -> Config:
     """Return the configuration with the run file that the command line gives or implies."""
     if options.output is None and config.output.path is not None:
         return config
-    path = implied_output(options).resolve()
+    path = Path(absolute("output.path", str(implied_output(options)), Path.cwd()))
     if config.element.number is not None:
         path = numbered(path, config.element.number)
     return config.replace("output", path=str(path))

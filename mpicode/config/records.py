@@ -13,6 +13,10 @@ from ..errors import ConfigError
 from ..registry import coerce, suggest
 from .parts import Part
 
+# What Linux and its file systems take, in bytes.
+_NAME_MAX = 255
+_PATH_MAX = 4095
+
 
 def plain(value: Any) -> Any:
     """Return nested tables without numpy's numbers and paths, so that TOML can hold them."""
@@ -49,6 +53,14 @@ def to_record(kind: type, name: str, table: Mapping[str, Any]) -> Any:
 def absolute(key: str, path: str, folder: Path) -> str:
     """Return the path that ``key`` means, which is relative to the configuration's folder."""
     try:
-        return str((folder / Path(path).expanduser()).resolve())
+        found = (folder / Path(path).expanduser()).resolve()
+        longest = max(len(os.fsencode(name)) for name in found.parts)
+        whole = len(os.fsencode(found))
     except (OSError, RuntimeError, ValueError) as error:
         raise ConfigError(f"{key}: {path[:40]!r} is no path: {error}") from None
+    for what, length, most in (("name", longest, _NAME_MAX), ("path", whole, _PATH_MAX)):
+        if length > most:
+            raise ConfigError(
+                f"{key}: {path[:40]!r}... is a {what} of {length} bytes, none has more than {most}"
+            )
+    return str(found)

@@ -110,7 +110,18 @@ class CodedBlock(_Opened):
             name = array.name.lstrip("/")
             with reading(self.path, f"{name}, slots {start} to {stop - 1}"):
                 array.read_direct(out, np.s_[start:stop])
+            self._see_residues(name, out, start)
         return out.astype(dtype, copy=False)
+
+    def _see_residues(self, name: str, values: Array, start: int) -> None:
+        """Raise `DataError` for a number that is no residue of the field, if there is a field."""
+        prime = self.facts.prime
+        if prime and not 0 <= int(values.min()) <= int(values.max()) < prime:
+            slot, column = np.argwhere((values < 0) | (values >= prime))[0].tolist()
+            raise DataError(
+                f"{self.path}: {name}, slot {start + slot}, column {column}: "
+                f"{values[slot, column]}, wants 0 to {prime - 1}"
+            )
 
     def nbytes(self, start: int, stop: int) -> int:
         """Return the memory that `read` gives for these slots, in bytes."""
@@ -214,8 +225,14 @@ def coded_folder(path: str | os.PathLike[str]) -> Path:
 
 
 def is_coded(path: str | os.PathLike[str]) -> bool:
-    """Return whether a path is the folder of a coded dataset, or its index."""
-    return (coded_folder(path) / INDEX_NAME).is_file()
+    """Return whether a path is the folder of a coded dataset, or its index.
+
+    Raises `DataError` where that cannot be found out.
+    """
+    try:
+        return (coded_folder(path) / INDEX_NAME).is_file()
+    except OSError as error:
+        raise DataError(f"{path}: {(error.strerror or str(error)).lower()}") from None
 
 
 def open_coded(folder: str | os.PathLike[str]) -> CodedDataset:

@@ -198,8 +198,9 @@ def worker_loop(
             wanted = messages
             if single >= 0:
                 wanted = [single]
-                # a request takes longer to arrive than an assignment
-                behind = max(behind, sent_at - clock()) if behind else sent_at - clock()
+                if delay is not None:
+                    # a request takes longer to arrive than an assignment
+                    behind = max(behind, sent_at - clock()) if behind else sent_at - clock()
             seconds = 0.0
             withdrawn = False
             if faults is not None:

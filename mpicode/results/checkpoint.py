@@ -143,8 +143,13 @@ def _read(file: h5py.File) -> Checkpoint:
         if not isinstance(attrs[name], kind):
             raise DataError(f"{file.filename}: attribute {name!r} is {attrs[name]!r}")
     stored = _own(file, "iterations")
+    iteration, n_rows = int(attrs["iteration"]), len(stored)
+    if not 0 <= iteration <= n_rows:
+        raise DataError(
+            f"{file.filename}: attribute 'iteration' is {iteration}, there are {n_rows} iterations"
+        )
     named = dict(zip(stored.attrs["columns"], stored[()].T, strict=True))
-    rows = np.empty((len(stored), len(COLUMNS)))
+    rows = np.empty((n_rows, len(COLUMNS)))
     for number, name in enumerate(COLUMNS):
         rows[:, number] = named.get(name, MISSING.get(name))
     whole = [ITERATION_COLUMNS.get(name, ("i8",))[0] == "i8" for name in COLUMNS]
@@ -166,7 +171,7 @@ def _read(file: h5py.File) -> Checkpoint:
         created=attrs["created"],
         config=config,
         identity=identity,
-        iteration=int(attrs["iteration"]),
+        iteration=iteration,
         seconds=float(attrs["seconds"]),
         parameters=parameters,
         optimizer={key: _own(optimizer, key)[()] for key in optimizer},

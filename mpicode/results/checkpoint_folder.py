@@ -20,13 +20,18 @@ class CheckpointFolder:
 
     A checkpoint is there whole or not at all, and an older one goes only when a newer one is there.
     What another run has left, or is damaged, stays until the first of this run is there.
+
+    Raises `DataError` where there can be no such folder, or it cannot be looked into.
     """
 
     def __init__(self, path: Path, keep: int = 2) -> None:
         self.path = path
         self.keep = keep
         self._own: list[Path] = []  # newest first
-        self._number = max((number for number, _ in self._numbered()), default=0)
+        try:
+            self._number = max((number for number, _ in self._numbered()), default=0)
+        except OSError as error:
+            raise refusal(path, error) from None
 
     def claim(self) -> None:
         """Make the folder, and keep other runs from writing to it for as long as this one lives.

@@ -1,3 +1,4 @@
+import errno
 import signal
 import threading
 
@@ -189,3 +190,39 @@ def test_what_was_ignored_stays_ignored_and_all_is_put_back(signals):
     signal.raise_signal(signal.SIGINT)
     assert left.wait(60)
     heard.close()
+
+
+LONG = "a" * 300
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["report", LONG],
+        ["report", f"{LONG}/run.h5"],
+        ["export", LONG, "-o", "out.npz"],
+        ["data", "check", LONG],
+        ["data", "info", LONG],
+        ["data", "encode", LONG, "-o", "out", "--code", "berrut", "--workers", "4"],
+        ["run", LONG],
+        ["submit", LONG, "--print"],
+        ["jobs", LONG],
+    ],
+    ids=" ".join,
+)
+def test_a_name_that_is_too_long_is_one_line(main, words):
+    code, _, err = main(*words)
+    assert code in (2, 3)
+    assert len(err.splitlines()) == 1
+    assert err.startswith("mpicode: error: ")
+    assert err.rstrip().lower().endswith("file name too long")
+
+
+def test_a_folder_that_is_closed_is_one_line_but_a_missing_file_may_be_a_bug(main, failing):
+    failing(PermissionError(errno.EACCES, "Permission denied", "closed/run.h5"))
+    code, _, err = main("codes")
+    assert (code, err) == (3, "mpicode: error: closed/run.h5: permission denied\n")
+    failing(FileNotFoundError(errno.ENOENT, "No such file or directory", "ours"))
+    code, _, err = main("codes")
+    assert code == 1
+    assert "Traceback" in err

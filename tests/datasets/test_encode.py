@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -214,6 +215,21 @@ def test_a_field_is_exact_and_its_masks_come_off(tmp_path, dataset, prime):
             assert_array_equal(signed(decoded, prime), expected)
             assert len(np.unique(found)) > 0.9 * min(found.size, prime)
     assert check_coded(tmp_path / "c") == []
+
+
+@pytest.mark.parametrize("value", [-1, 2**61 - 1])
+def test_a_number_that_is_none_of_the_field_is_named(tmp_path, dataset, value):
+    prime = 2**61 - 1
+    code = codes.make("lagrange", n_workers=8, n_colluding=1, prime=prime)
+    field = Field(prime, 4, 6, quantise, masks)
+    encode_dataset(dataset(50, task="regression"), tmp_path / "c", code, {}, field=field)
+    with h5py.File(tmp_path / "c" / "worker-00002.h5", "r+") as file:
+        file["Y"][7, 0] = value
+    said = rf"worker-00002.h5: Y, slot 7, column 0: {value}, wants 0 to {prime - 1}$"
+    with open_coded(tmp_path / "c") as coded, pytest.raises(DataError, match=said):
+        coded.block(2).read(5, 9)
+    (found,) = check_coded(tmp_path / "c")
+    assert re.search(said, found)
 
 
 def test_masks_are_fresh_gaussian_of_the_stated_scale(tmp_path, dataset):

@@ -126,6 +126,16 @@ def test_an_attribute_of_another_type(path, name, value):
         read_checkpoint(path)
 
 
+@pytest.mark.parametrize("value", [-1, 8])
+def test_an_iteration_that_cannot_be(path, value):
+    with h5py.File(path, "r+") as file:
+        file.attrs["iteration"] = value
+    rest = path.read_bytes()[512:]
+    path.write_bytes(front(memoryview(rest)) + rest)
+    with pytest.raises(DataError, match=f"'iteration' is {value}, there are 7 iterations"):
+        read_checkpoint(path)
+
+
 @pytest.mark.parametrize(
     ("config", "told"),
     [
