@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -71,11 +72,13 @@ class RowFile:
             raise DataError(f"{path}: X holds {self.stored}, wants {', '.join(STORED_DTYPES)}")
         self.dtype = np.dtype(np.float32) if self.stored.kind in "iu" else self.stored
         scale = X.attrs.get("scale")
-        if scale is not None and not (
-            isinstance(scale, (int, float, np.number)) and np.isfinite(scale) and scale != 0
-        ):
-            raise DataError(f"{path}: attribute 'scale' of X must be a number, got {scale!r}")
-        self.scale = None if scale is None else float(scale)
+        if scale is not None:
+            real = isinstance(scale, (int, float, np.integer, np.floating))
+            value = float(scale) if real else math.nan
+            if not math.isfinite(value) or value == 0:
+                raise DataError(f"{path}: attribute 'scale' of X must be a number, got {scale!r}")
+            scale = value
+        self.scale: float | None = scale
         arrays = (self.y, values, self.indices) if self.sparse else (self.y, values)
         self.virtual = [array.name.lstrip("/") for array in arrays if array.is_virtual]
 

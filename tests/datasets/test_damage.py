@@ -139,7 +139,7 @@ def test_wrong_csr_shape(tmp_path, rows, write, shape):
     refuses(path, r"a\.h5: (attribute 'shape' of X must be two integers|X has 50 rows, y has 57)")
 
 
-@pytest.mark.parametrize("scale", [0.0, np.nan, "half", [1.0, 2.0]])
+@pytest.mark.parametrize("scale", [0.0, np.nan, "half", [1.0, 2.0], 1j])
 def test_wrong_scale(tmp_path, rows, write, scale):
     path = write(tmp_path / "a.h5", *rows())
     with h5py.File(path, "r+") as file:
