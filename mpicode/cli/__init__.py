@@ -70,7 +70,7 @@ def report_error(error: Exception) -> int:
     """Say what went wrong, in one line unless it is a bug, and return the exit code for it."""
     if isinstance(error, MemoryError):
         error = GaveUp(f"out of memory: {error}")
-    if isinstance(error, OSError) and error.errno in _CLOSED:
+    if isinstance(error, OSError) and error.errno in _CLOSED and error.filename is not None:
         # said by any look at any path that was given: whether it is there, and what it is
         error = DataError(f"{error.filename}: {os.strerror(error.errno).lower()}")
     if not isinstance(error, MpicodeError) or os.environ.get(_DEBUG) == "1":

@@ -222,7 +222,9 @@ def test_a_folder_that_is_closed_is_one_line_but_a_missing_file_may_be_a_bug(mai
     failing(PermissionError(errno.EACCES, "Permission denied", "closed/run.h5"))
     code, _, err = main("codes")
     assert (code, err) == (3, "mpicode: error: closed/run.h5: permission denied\n")
-    failing(FileNotFoundError(errno.ENOENT, "No such file or directory", "ours"))
-    code, _, err = main("codes")
-    assert code == 1
-    assert "Traceback" in err
+    missing = FileNotFoundError(errno.ENOENT, "No such file or directory", "ours")
+    for bug in (missing, PermissionError(errno.EPERM, "Operation not permitted")):
+        failing(bug)
+        code, _, err = main("codes")
+        assert code == 1
+        assert "Traceback" in err
