@@ -102,6 +102,18 @@ def test_segments_of_light_codes_have_a_slice_of_every_layer(name, sliced):
         assert segments.layout is None
 
 
+def test_slices_that_follow_each_other_are_no_permutation():
+    """Of one output, without intercept, each slice of the layer is the next segment."""
+    code = codes.make("lwpd", n_workers=6, n_segments=3)
+    problem = problems.make(
+        "least-squares", {"intercept": False}, n_features=21, n_classes=0, task="regression"
+    )
+    segments = Segments.of(code, problem, np.float64)
+    assert segments.sliced
+    assert segments.layout is None
+    np.testing.assert_array_equal(problem.slices(3), np.arange(21))
+
+
 class TestParts:
     def test_proportional_blocks_share_one(self):
         direction = np.array([[0.5], [-2.0]])
