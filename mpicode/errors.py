@@ -41,3 +41,8 @@ class NotDecodable(GaveUp):
 
 class WorkerFailed(MpicodeError, RuntimeError):
     """A worker raised an exception; the text carries its rank, host and traceback."""
+
+
+def said(error: OSError) -> str:
+    """Return what the operating system says, to stand behind a path: ``permission denied``."""
+    return (error.strerror or str(error)).lower()

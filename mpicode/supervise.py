@@ -59,9 +59,9 @@ from .watch import (
 STOP_SIGNAL = signal.SIGUSR1
 
 _STOP_REQUESTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
-# Where Open MPI's mpirun keeps files of its own; it refuses to be told of two places.
-_PLACE = "PRTE_MCA_prte_local_tmpdir_base"
-_PLACES = {_PLACE, "PRTE_MCA_prte_tmpdir_base"}
+#: Where Open MPI's mpirun keeps files of its own; it refuses to be told of two places.
+PLACE_VARIABLE = "PRTE_MCA_prte_local_tmpdir_base"
+_PLACES = {PLACE_VARIABLE, "PRTE_MCA_prte_tmpdir_base"}
 
 #: How long a job may take to save and end, once it was asked to.
 SECONDS_TO_SAVE = 20.0
@@ -115,7 +115,7 @@ def _run_once(
     watch = Watch(status) if survive else None
     # an mpirun that has to be killed, because a host is out of reach, removes nothing itself; and
     # one that ends takes away the place where another one of ours is about to begin
-    ours = {} if _PLACES & environment.keys() else {_PLACE: str(folder)}
+    ours = {} if _PLACES & environment.keys() else {PLACE_VARIABLE: str(folder)}
     variables = {**environment, **ours, STATUS_VARIABLE: str(status)}
     job = _Job(command, variables, limits, watch)
     try:

@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Sequence
 
 from .. import __version__
-from ..errors import DataError, GaveUp, MpicodeError, WorkerFailed
+from ..errors import DataError, GaveUp, MpicodeError, WorkerFailed, said
 
 _DEBUG = "MPICODE_DEBUG"
 _CLOSED = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM)
@@ -72,7 +72,7 @@ def report_error(error: Exception) -> int:
         error = GaveUp(f"out of memory: {error}")
     if isinstance(error, OSError) and error.errno in _CLOSED and error.filename is not None:
         # said by any look at any path that was given: whether it is there, and what it is
-        error = DataError(f"{error.filename}: {os.strerror(error.errno).lower()}")
+        error = DataError(f"{error.filename}: {said(error)}")
     if not isinstance(error, MpicodeError) or os.environ.get(_DEBUG) == "1":
         traceback.print_exception(error)
     if isinstance(error, MpicodeError):

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, said
 from ..hdf5 import dataset, open_file, reading, see_all_stored
 from .coded_layout import (
     INDEX_NAME,
@@ -232,7 +232,7 @@ def is_coded(path: str | os.PathLike[str]) -> bool:
     try:
         return (coded_folder(path) / INDEX_NAME).is_file()
     except OSError as error:
-        raise DataError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        raise DataError(f"{path}: {said(error)}") from None
 
 
 def open_coded(folder: str | os.PathLike[str]) -> CodedDataset:

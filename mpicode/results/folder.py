@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from ..errors import DataError
+from ..errors import DataError, said
 from .reader import NoRunFile, RunData, read_run
 
 
@@ -19,7 +19,7 @@ def read_runs(folder: Path, say: Callable[[str], None]) -> list[RunData]:
     try:
         paths = [path for path in folder.iterdir() if path.name.endswith((".h5", ".h5.part"))]
     except OSError as error:
-        raise DataError(f"{folder}: {(error.strerror or str(error)).lower()}") from None
+        raise DataError(f"{folder}: {said(error)}") from None
     runs = []
     for path in sorted(paths, key=_in_order):
         try:

@@ -17,6 +17,7 @@ import pytest
 import mpicode
 from mpicode import launch
 from mpicode.errors import ConfigError
+from mpicode.supervise import PLACE_VARIABLE
 
 # Generous: the machine may be busy. Reached only by a job that hangs.
 SECONDS = 60
@@ -166,7 +167,7 @@ def starter(folder):
         command = [sys.executable, "-u", *arguments]
         env = _environment(mpirun)
         if ranks is not None:
-            env["PRTE_MCA_prte_local_tmpdir_base"] = place
+            env[PLACE_VARIABLE] = place
             groups = [(ranks, ())] if isinstance(ranks, int) else ranks
             line = launch.command_line(
                 mpirun, groups[0][0], (), python=sys.executable, slots=0, allocated=False

@@ -54,7 +54,7 @@ class Order:
         """Write parameters in the order of the segments into ``out`` in their own."""
         if self.layout is None:
             out[:] = flat
-        elif len(self._runs) * _SHORT_RUN < self.n_parameters:
+        elif self._runs:
             for theirs, own in self._runs:
                 out[own] = flat[theirs]
         else:
@@ -63,8 +63,13 @@ class Order:
 
 
 def _runs(layout: NDArray[np.integer[Any]]) -> list[tuple[slice, slice]]:
-    """Return where numbers stay side by side: their places in this order, and in their own."""
+    """Return where numbers stay side by side: their places in this order, and in their own.
+
+    None where these runs are so short that all numbers are put in their places sooner.
+    """
     starts = np.flatnonzero(np.diff(layout, prepend=-2) != 1)
+    if starts.size * _SHORT_RUN >= layout.size:
+        return []
     stops = np.append(starts[1:], layout.size)
     begins = layout[starts]
     return [
